@@ -1,0 +1,40 @@
+# make lab    set everything up and open the course in JupyterLab
+# make test   set everything up and run every test
+.POSIX:
+.PHONY: help lab test env test-env bench-env lint notebooks bench
+
+BIN = .venv/bin
+ARGS =
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+lab: env
+	@$(BIN)/python tools/lab.py $(ARGS)
+
+test: test-env
+	@$(BIN)/python -m tests $(ARGS)
+
+# make env        set up .venv with both kernels; open nothing
+env:
+	@tools/env.sh lab
+
+test-env:
+	@tools/env.sh test
+
+bench-env:
+	@tools/env.sh bench
+
+# make lint       ruff (code and notebooks) and mypy
+lint: test-env
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# make notebooks  run every chapter again and write its outputs
+notebooks: test-env
+	@$(BIN)/python tools/notebooks.py $(ARGS)
+
+# make bench      the benchmarks, one after another
+bench: bench-env
+	@for one in benchmarks/[a-z]*.py; do echo "== $$one"; $(BIN)/python $$one || exit 1; done

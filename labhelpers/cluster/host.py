@@ -1,0 +1,184 @@
+"""``python -m labhelpers.cluster.host``: the process of a cluster, beside the notebook's: a busy cell does not stop it.
+
+In it are the store, the API server, the controllers, the scheduler and every node's kubelet, each in threads of its
+own.  It makes the nodes, and is the parent of the processes that keep them; containers are children of its shim.  The
+sandbox ends it with everything else.
+
+Its first line on standard output says how to reach it, or why it could not begin, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from labhelpers.cluster import kubeconfig
+from labhelpers.cluster.api.certificate import make_certificate
+from labhelpers.cluster.api.serving import ADDRESS, Serving, listen
+from labhelpers.cluster.controllers import Manager, controllers
+from labhelpers.cluster.images import Shelf
+from labhelpers.cluster.kubelet import Kubelet
+from labhelpers.cluster.node_api import NodeApi
+from labhelpers.cluster.pod_network import PodNetwork, network_named
+from labhelpers.cluster.scheduler import Scheduler
+from labhelpers.cluster.state import State
+from labhelpers.errors import BadInput, LabError
+from labhelpers.lab import Lab, Node, underlay
+from labhelpers.linux.container.shim import Shim
+from labhelpers.networks.route.carrier import Carrier
+from labhelpers.store import NAMESPACES, MemoryStore, ObjectExists
+
+__all__ = ["ClusterHost"]
+
+_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": ""}
+
+
+class ClusterHost:
+    """Everything of a cluster, in this process.
+
+    Args:
+        names: of the nodes; the first one is called the control plane.
+        network: the pods' network; none leaves the nodes without one.
+        saved: what ``Cluster.save`` has written.
+
+    Raises:
+        LabError: nothing is left of the attempt.
+    """
+
+    def __init__(self, names: list[str], network: PodNetwork | None, saved: dict[str, Any] | None = None) -> None:
+        self._network = network
+        self._carrier: Carrier | None = None
+        self._kubelets: dict[str, Kubelet] = {}
+        self._nodes: dict[str, NodeApi] = {}
+        self.store = MemoryStore()
+        with ExitStack() as undo:
+            self._undo = undo
+            self._shim = undo.enter_context(Shim())  # a process: it starts while we go on
+            self._lab = Lab.beside()
+            if not underlay.exists():
+                undo.callback(underlay.remove_if_empty)
+            undo.callback(self._remove_nodes)
+            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="cluster-")))
+            self._shelf = Shelf()
+            if saved is not None:
+                self.store.load(saved)
+            self._furnish()
+            token = secrets.token_hex(16)
+            certificate = make_certificate(folder, ADDRESS)
+            self._api = Serving(self.store, self._nodes, listen(), token=token, certificate=certificate)
+            undo.callback(self._api.close)
+            manager = Manager(self.store, [*controllers(self.store), Scheduler(self.store)])
+            undo.callback(manager.close)
+            undo.callback(self._stop_kubelets)
+            for name in names:
+                self.add_node(name)
+            kubeconfig.write(self._api.url, certificate.certificate.read_bytes(), token)
+            undo.callback(kubeconfig.remove, self._api.url)
+            self._undo = undo.pop_all()
+
+    def _furnish(self) -> None:
+        for name in _NAMESPACES:
+            meta = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
+            try:
+                self.store.create(
+                    NAMESPACES,
+                    {"metadata": meta, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}},
+                )
+            except ObjectExists:  # it was saved
+                pass
+
+    @property
+    def state(self) -> State:
+        """How to reach it."""
+        return State(os.getpid(), self._api.url, [self._described(node) for node in self._lab.nodes])
+
+    @staticmethod
+    def _described(node: Node) -> dict[str, Any]:
+        return {"name": node.name, "pid": node.pid, "address": node.address, "pod_cidr": node.pod_cidr}
+
+    def add_node(self, name: str) -> None:
+        """Make a node with a kubelet, and connect it with the others."""
+        node = self._lab.node(name)
+        if self._network is not None:
+            self._network.configure(node)
+            if self._carrier is not None:
+                self._carrier.node_added(node)
+            else:
+                self._carrier = self._network.connect(self._lab)
+        labels = {} if self._kubelets else _CONTROL_PLANE
+        kubelet = Kubelet(node, self.store, self._shim, self._shelf, labels=labels)
+        kubelet.start()
+        self._kubelets[name] = kubelet
+        self._nodes[name] = kubelet.requests
+
+    def _stop_kubelets(self) -> None:
+        for kubelet in self._kubelets.values():
+            kubelet.stop()
+
+    def _remove_nodes(self) -> None:
+        self._shim.close()  # containers keep namespaces alive
+        for node in self._lab.nodes:
+            try:
+                node.delete()
+            except LabError:  # somebody else has
+                pass
+
+    @property
+    def has_nodes(self) -> bool:
+        """Is any of its nodes still there?"""
+        return bool(self._lab.nodes)
+
+    def close(self) -> None:
+        """End everything, in the order in which it depends on one another."""
+        self._undo.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m labhelpers.cluster.host")
+    parser.add_argument("nodes", nargs="+")
+    parser.add_argument("--network", default="bridge")
+    parser.add_argument("--load", default="")
+    return parser.parse_args()
+
+
+def _saved(path: str) -> dict[str, Any] | None:
+    if not path:
+        return None
+    try:
+        saved = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is no saved cluster: {error}.", "Save one with cluster.save(path).") from None
+    return dict(saved)
+
+
+def main() -> None:
+    """Run a cluster until SIGTERM, or until its nodes are gone."""
+    arguments = _arguments()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        host = ClusterHost(arguments.nodes, network_named(arguments.network), _saved(arguments.load))
+    except LabError as error:
+        print(json.dumps({"error": type(error).__name__, "what": error.what, "to_do": error.to_do}), flush=True)
+        sys.exit(1)
+    host.state.write()
+    print(json.dumps(host.state.as_json()), flush=True)
+    while not stop.wait(1.0) and host.has_nodes:
+        pass
+    State.remove()
+    host.close()
+
+
+if __name__ == "__main__":
+    main()

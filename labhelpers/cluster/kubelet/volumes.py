@@ -1,0 +1,129 @@
+"""Volumes: folders of the node that a pod's containers see.
+
+There are emptyDir, hostPath, configMap and downwardAPI.  Everything else is refused in words, and the pod waits.
+
+Source: https://kubernetes.io/docs/concepts/storage/volumes/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from labhelpers.errors import LabError
+from labhelpers.linux.container.spec import Mount
+
+__all__ = ["CannotMount", "mounts", "prepare"]
+
+_KINDS = ("emptyDir", "hostPath", "configMap", "downwardAPI")
+_MAKES = {"DirectoryOrCreate": os.makedirs, "FileOrCreate": lambda path: Path(path).touch()}
+_IS = {"Directory": os.path.isdir, "File": os.path.isfile, "Socket": os.path.exists}
+
+
+class CannotMount(LabError):
+    """A volume that cannot be set up: the event ``FailedMount``."""
+
+
+def prepare(
+    pod: Mapping[str, Any],
+    root: str,
+    folder: str,
+    field: Callable[[str], str],
+    config_map: Callable[[str], Mapping[str, str] | None],
+) -> dict[str, str]:
+    """Make the pod's volumes on the node.
+
+    Args:
+        root: the node's file system, as seen from here.
+        folder: where, on the node.
+
+    Returns:
+        the path on the node of each volume by name.
+
+    Raises:
+        CannotMount.
+    """
+    found = {}
+    for volume in pod["spec"].get("volumes") or ():
+        name = volume["name"]
+        kind = next((key for key in volume if key != "name" and volume[key] is not None), "emptyDir")
+        if kind not in _KINDS:
+            raise CannotMount(
+                f'MountVolume.SetUp failed for volume "{name}" : {kind} is not implemented in this cluster',
+                f"Use {', '.join(_KINDS)}.",
+            )
+        source = volume.get(kind) or {}
+        if kind == "hostPath":
+            found[name] = _host_path(name, source, root)
+            continue
+        place = found[name] = f"{folder}/volumes/kubernetes.io~{kind.lower()}/{name}"
+        os.makedirs(f"{root}{place}", exist_ok=True)
+        if kind == "configMap":
+            _write(f"{root}{place}", _keys(name, source, config_map), source)
+        elif kind == "downwardAPI":
+            items = {one["path"]: field(one["fieldRef"]["fieldPath"]) for one in source.get("items") or ()}
+            _write(f"{root}{place}", items, source)
+    return found
+
+
+def _host_path(name: str, source: Mapping[str, Any], root: str) -> str:
+    path, kind = str(source["path"]), source.get("type") or ""
+    here = f"{root}{path}"
+    if kind in _MAKES and not os.path.lexists(here):
+        _MAKES[kind](here)
+    if not (_IS[kind](here) if kind in _IS else os.path.lexists(here)):
+        raise CannotMount(
+            f'MountVolume.SetUp failed for volume "{name}" : hostPath type check failed: {path} is not a '
+            f"{kind.lower() or 'file or directory'}",
+            "Look with `minikube ssh`.",
+        )
+    return path
+
+
+def _keys(
+    name: str, source: Mapping[str, Any], config_map: Callable[[str], Mapping[str, str] | None]
+) -> dict[str, str]:
+    data = config_map(source["name"])
+    if data is None:
+        if source.get("optional"):
+            return {}
+        raise CannotMount(
+            f'MountVolume.SetUp failed for volume "{name}" : configmap "{source["name"]}" not found', "Create it."
+        )
+    if not source.get("items"):
+        return dict(data)
+    missing = [one["key"] for one in source["items"] if one["key"] not in data]
+    if missing and not source.get("optional"):
+        raise CannotMount(
+            f'MountVolume.SetUp failed for volume "{name}" : configmap references non-existent config key: '
+            f"{missing[0]}",
+            "Add it.",
+        )
+    return {one["path"]: data[one["key"]] for one in source["items"] if one["key"] in data}
+
+
+def _write(folder: str, files: Mapping[str, str], source: Mapping[str, Any]) -> None:
+    for name, text in files.items():
+        path = Path(folder, name)
+        if ".." in path.parts or not path.is_relative_to(folder):
+            raise CannotMount(f"a path of a volume leads out of it: {name}", "Leave '..' out of it.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(int(source.get("defaultMode") or 0o644))
+
+
+def mounts(container: Mapping[str, Any], volumes: Mapping[str, str], root: str) -> list[Mount]:
+    """Which of the volumes a container sees, and where."""
+    found = []
+    for one in container.get("volumeMounts") or ():
+        source = volumes[one["name"]]
+        if sub := one.get("subPath"):
+            if ".." in sub.split("/"):
+                raise CannotMount(f"subPath {sub!r} leads out of the volume", "Leave '..' out of it.")
+            source = f"{source}/{sub}"
+            if not os.path.lexists(f"{root}{source}"):
+                os.makedirs(f"{root}{source}")
+        found.append(Mount(source, one["mountPath"], bool(one.get("readOnly"))))
+    return found

@@ -1,0 +1,69 @@
+"""The chapters of the course, and their exercises."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+
+from labhelpers.course.exercise import Exercise
+from labhelpers.errors import NotFound
+
+__all__ = ["CHAPTERS", "Chapter", "exercises_of", "find", "written"]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter.  ``file`` is empty while it is not written."""
+
+    number: str
+    title: str
+    minutes: int = 0
+    file: str = ""
+
+
+CHAPTERS = (
+    Chapter("00", "Start here", 15, "00-start-here.ipynb"),
+    Chapter("01", "Network namespaces", 60, "01-network-namespaces.ipynb"),
+    Chapter("02", "veth and bridge", 65, "02-veth-and-bridge.ipynb"),
+    Chapter("03", "The Kubernetes network model", 60, "03-kubernetes-network-model.ipynb"),
+    Chapter("04", "What CNI is", 110, "04-what-cni-is.ipynb"),
+    Chapter("05", "From kubectl run to a pod IP", 90, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
+    Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
+    Chapter("07", "CNI plugins compared"),
+    Chapter("08", "Network policy"),
+    Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
+    Chapter("10", "Capstone: write your own CNI plugin", 180, "10-capstone.ipynb"),
+)
+
+
+def written() -> tuple[Chapter, ...]:
+    """The chapters that exist."""
+    return tuple(chapter for chapter in CHAPTERS if chapter.file)
+
+
+@cache
+def exercises_of(number: str) -> tuple[Exercise, ...]:
+    """The exercises of chapter ``"01"``, in order.  Chapter 00 has none."""
+    name = f"labhelpers.course.chapter{number}"
+    if importlib.util.find_spec(name) is None:
+        return ()
+    found: tuple[Exercise, ...] = importlib.import_module(name).EXERCISES
+    return found
+
+
+def find(id: str) -> Exercise:
+    """The exercise with this id.
+
+    Raises:
+        NotFound: there is none; the message names the nearest ones.
+    """
+    known = {exercise.id: exercise for chapter in written() for exercise in exercises_of(chapter.number)}
+    if id in known:
+        return known[id]
+    near = difflib.get_close_matches(str(id), known, n=1)
+    raise NotFound(
+        f"There is no exercise {id!r}.",
+        (f'Did you mean "{near[0]}"? ' if near else "") + f"There are: {', '.join(known) or 'none yet'}.",
+    )

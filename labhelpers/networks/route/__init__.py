@@ -1,0 +1,11 @@
+"""Carriers: how packets get from a node to another node's pods.  Each is real, and says which of its ways it took."""
+
+from labhelpers.networks.route.bgp import Bgp, BgpOverIpInIp
+from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.host_gateway import HostGateway
+from labhelpers.networks.route.ip_in_ip import IpInIp
+from labhelpers.networks.route.vxlan import Vxlan
+from labhelpers.networks.route.vxlan_learning import VxlanLearning
+from labhelpers.networks.route.wireguard import WireGuard
+
+__all__ = ["Bgp", "BgpOverIpInIp", "Carrier", "HostGateway", "IpInIp", "Leg", "Vxlan", "VxlanLearning", "WireGuard"]

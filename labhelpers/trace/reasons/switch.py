@@ -1,0 +1,81 @@
+"""A switch or a tunnel that does not know where to send it."""
+
+from __future__ import annotations
+
+from labhelpers.trace.evidence import Evidence
+from labhelpers.trace.hop import Hop, Why
+from labhelpers.trace.reasons.down import switched_off
+from labhelpers.trace.reasons.unanswered import isolated
+
+__all__ = ["bridge", "tunnel"]
+
+
+def tunnel(evidence: Evidence) -> Why | None:
+    """It went into a tunnel's interface and did not come out as the tunnel's packet."""
+    last = evidence.last
+    if last is None or last.direction != "out" or evidence.map.kinds.get((last.namespace, last.device)) != "vxlan":
+        return None
+    here, device = last.namespace, last.device
+    ethernet = last.header("Ethernet")
+    state = evidence.map.states[here]
+    known = {entry.mac for entry in state.fdb if entry.device == device and entry.destination}
+    counted = evidence.grew(here, f"{device}.tx_drop", f"{device}.tx_errs", f"{device}.tx_carrier")
+    if ethernet and not {ethernet["destination"], "00:00:00:00:00:00"} & known:
+        return Why(
+            f"{here} does not know behind which node {ethernet['destination']} is: {device} has no FDB entry for it.",
+            "fdb", last.place, counted, f"`bridge -n {here} fdb show dev {device}` shows those it has.",
+        )  # fmt: skip
+    return None
+
+
+def bridge(evidence: Evidence) -> Why | None:
+    """It is in a switch, and no port was the right one."""
+    last = evidence.last
+    if last is None or last.direction == "out":
+        return None
+    here = last.namespace
+    bridge = evidence.map.masters.get((here, last.device))
+    if bridge is None:
+        return None
+    switch = evidence.link(here, bridge)
+    if switch and not switch.up:
+        return Why(f"{here}/{bridge} is down.", "down", f"{here}/{bridge}", (), f"`ip -n {here} link set {bridge} up`.")
+    ethernet = last.header("Ethernet")
+    mac = ethernet["destination"] if ethernet else ""
+    noted = [one.device for one in evidence.map.states[here].fdb if (one.mac, one.master) == (mac, bridge)]
+    if noted == [last.device]:
+        return Why(
+            f"The switch {here}/{bridge} has {mac} noted behind {last.device}, where the packet came in, and sends "
+            "nothing back there.",
+            "fdb", last.place, (), f"`bridge -n {here} fdb show br {bridge}` shows what it has noted.",
+        )  # fmt: skip
+    if mac not in evidence.map.macs:
+        return Why(
+            f"No interface that the switch {here}/{bridge} reaches has the MAC address {mac}.", "mac", last.place,
+            ("the switch sent it to every port, and nobody took it",),
+            "The neighbour entry of the sender is wrong, or its owner is gone.",
+        )  # fmt: skip
+    owner = evidence.map.macs[mac].split("/")[0]
+    for port in evidence.map.states[here].links:
+        peer = evidence.map.peers.get((here, port.name))
+        if port.master == bridge and peer and peer[0] == owner:
+            if off := switched_off(evidence, here, port.name):
+                return off
+            if dict(port.details).get("isolated") == "on":
+                return isolated((here, last.device), port.name, last.place)
+            if far := evidence.link(*peer):
+                if last.length - 14 > min(far.mtu, port.mtu) and not _is_cut_later(evidence, last):
+                    return Why(
+                        f"The packet has {last.length - 14} bytes, and {here}/{port.name} sends at most "
+                        f"{min(far.mtu, port.mtu)}: a switch does not cut packets.",
+                        "mtu", last.place, (), "All interfaces of one network need the same MTU.",
+                    )  # fmt: skip
+                if not far.up:
+                    return Why(f"{'/'.join(peer)} is down.", "down", f"{here}/{port.name}")
+    return None
+
+
+def _is_cut_later(evidence: Evidence, last: Hop) -> bool:
+    """TCP hands the kernel more than an interface takes, and it is cut at the end: a switch lets that pass."""
+    sender = evidence.link(evidence.source, next((hop.device for hop in evidence.hops), ""))
+    return last.header("TCP") is not None and sender is not None and last.length - 14 > sender.mtu

@@ -1,0 +1,68 @@
+"""Teach IPython how to show the course's records.  The lower layers know nothing of it."""
+
+from __future__ import annotations
+
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from labhelpers.lab.journal import Commands
+from labhelpers.linux.records import Rows
+from labhelpers.trace.hop import Walk
+from labhelpers.views.tables import table_of
+from labhelpers.views.walk_html import walk_html
+from labhelpers.views.walk_text import walk_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """In IPython: records are shown as tables, commands as a script, walks hop by hop.  Elsewhere: nothing."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+    text = shell.display_formatter.formatters["text/plain"]
+    html = shell.display_formatter.formatters["text/html"]
+    Rows.as_text = _rows
+    text.for_type(Rows, lambda rows, printer, cycle: printer.text(_rows(rows)))
+    html.for_type(Rows, lambda rows: table_of(rows)._repr_html_())
+    html.for_type(Commands, _commands)
+    Walk.as_text = walk_text
+    text.for_type(Walk, lambda walk, printer, cycle: printer.text(walk_text(walk)))
+    html.for_type(Walk, walk_html)
+    # by name: most notebooks have no use for CNI, and need not import it
+    text.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_text)
+    html.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_html)
+    # IPython does that itself only after pyplot was imported, which plots.py does without
+    shell.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)
+
+
+def _rows(rows: Rows[Any]) -> str:
+    return str(table_of(rows))
+
+
+def _wire_text(operation: Any, printer: Any, cycle: bool) -> None:
+    from labhelpers.views.wire import wire_text
+
+    printer.text(wire_text(operation))
+
+
+def _wire_html(operation: Any) -> str:
+    from labhelpers.views.wire import wire_html
+
+    return wire_html(operation)
+
+
+def _png(figure: Figure) -> bytes:
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def _commands(commands: Any) -> str:
+    return f"<pre>{escape(str(commands)) or 'no commands yet'}</pre>"

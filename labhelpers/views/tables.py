@@ -1,0 +1,149 @@
+"""Records as tables: the same columns in text and HTML, readable in both themes, exact from run to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+from labhelpers.conformance import Row
+from labhelpers.linux.packet import Packet
+from labhelpers.linux.records import FdbEntry, Link, Neighbour, Route, Rows, Rule
+from labhelpers.networks.route import Leg
+from labhelpers.trace.hop import Hop
+
+__all__ = ["Table", "table_of"]
+
+Cell = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A caption, column heads, and rows of text."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return f"{self.caption}: none"
+        cells = [self.columns, *self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        ]
+        return "\n".join([self.caption, *lines] if self.caption else lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        left = 'style="text-align: left"'
+        if not self.rows:
+            return f"<p>{escape(self.caption)}: none</p>"
+        head = "".join(f'<th scope="col" {left}>{escape(name)}</th>' for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td {left}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
+        )
+        return (
+            f'<table><caption style="text-align: left">{escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+def _state(link: Link) -> str:
+    if not link.up:
+        return "DOWN"
+    return "no carrier" if link.state in ("down", "lowerlayerdown") else "up"
+
+
+#: what a table shows of each record; indexes are left out, because they differ from run to run
+_COLUMNS: dict[type, dict[str, Cell]] = {
+    Link: {
+        "name": lambda row: row.name,
+        "kind": lambda row: row.kind or "device",
+        "state": _state,
+        "address": lambda row: " ".join(row.addresses),
+        "MAC": lambda row: row.mac,
+        "MTU": lambda row: row.mtu,
+        "port of": lambda row: row.master,
+    },
+    Route: {
+        "destination": lambda row: row.destination,
+        "via": lambda row: row.via,
+        "interface": lambda row: row.device,
+        "source": lambda row: row.source,
+        "from": lambda row: row.protocol,
+    },
+    Neighbour: {
+        "address": lambda row: row.address,
+        "MAC": lambda row: row.mac,
+        "interface": lambda row: row.device,
+        "state": lambda row: row.state,
+    },
+    FdbEntry: {
+        "MAC": lambda row: row.mac,
+        "port": lambda row: row.device,
+        "bridge": lambda row: row.master,
+        "kind": lambda row: row.kind,
+        "remote": lambda row: row.destination,
+    },
+    Rule: {
+        "priority": lambda row: row.priority,
+        "selector": lambda row: row.selector,
+        "table": lambda row: row.table,
+    },
+    Packet: {
+        "interface": lambda row: row.device,
+        "direction": lambda row: row.direction,
+        "protocol": lambda row: row.protocol,
+        "source": lambda row: row.source,
+        "destination": lambda row: row.destination,
+        "what": lambda row: row.summary,
+    },
+    Hop: {
+        "place": lambda row: row.place,
+        "direction": lambda row: row.direction,
+        "packet": lambda row: row.packet,
+        "by": lambda row: row.by,
+        "changed": lambda row: "; ".join(row.changed),
+        "headers": lambda row: row.stack,
+        "fragment": lambda row: row.part,
+        "note": lambda row: "; ".join(
+            words for words, is_so in (("inferred", row.inferred), ("astray", row.astray)) if is_so
+        ),
+    },
+    Leg: {
+        "": lambda row: "✓" if row.ok else "✗",
+        "from": lambda row: row.node,
+        "to": lambda row: row.peer,
+        "its pods": lambda row: row.block,
+        "by": lambda row: row.by,
+        "missing": lambda row: row.missing,
+    },
+    Row: {
+        "": lambda row: {True: "✓", False: "✗", None: "–"}[row.ok],
+        "rule": lambda row: row.id,
+        "seen": lambda row: row.seen,
+        "why it matters": lambda row: row.why,
+    },
+}
+
+
+def table_of(rows: Rows[Any] | Iterable[Any], caption: str = "") -> Table:
+    """A table of records.  Columns that are empty in every row are left out."""
+    records = tuple(rows)
+    caption = caption or getattr(rows, "title", "")
+    if not records:
+        return Table(caption or "rows", (), ())
+    columns = _COLUMNS.get(type(records[0])) or _plain(type(records[0]))
+    texts = [tuple(str(cell(row)) for cell in columns.values()) for row in records]
+    kept = [i for i, name in enumerate(columns) if not name or any(row[i] for row in texts)]
+    names = tuple(columns)
+    return Table(caption, tuple(names[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in texts))
+
+
+def _plain(kind: type) -> dict[str, Cell]:
+    """Every field, for a record this module does not know."""
+    return {field.name: (lambda row, name=field.name: getattr(row, name)) for field in fields(kind)}  # type: ignore[misc]

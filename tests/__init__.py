@@ -1,0 +1,1 @@
+"""The tests, a folder for each thing they need; ``python -m tests`` runs all of them."""

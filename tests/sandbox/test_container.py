@@ -1,0 +1,62 @@
+"""What a container takes away, and how the sandbox gets along without it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.sandbox.family import Family
+from tests.sandbox.machine import machine
+
+RUN = [sys.executable, "-m", "labhelpers.sandbox.run", "--", "sh", "-ec"]
+
+#: a container's files bound into /etc lie on top of others, which an overlay would uncover; so there can be none
+FILES_BOUND_INTO_ETC = """
+hosts=$(mktemp)
+{ cat /etc/hosts; echo 192.0.2.1 of-the-container; } >"$hosts"
+mount --bind "$hosts" /etc/hosts
+mount --bind "$hosts" /etc/resolv.conf
+rm "$hosts"
+"""
+READ_ONLY_SYS = "mount -o remount,bind,ro /sys"
+
+
+def _run(prepare: str, script: str) -> str:
+    prefix = machine(prepare, without=("sys_admin",))
+    done = subprocess.run([*prefix, *RUN, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_etc_without_an_overlay(family: Family) -> None:
+    script = """
+    findmnt -n -o FSTYPE /etc
+    grep -c of-the-container /etc/hosts
+    grep -c nameserver /etc/resolv.conf || true
+    getent passwd root | cut -d: -f1
+    ip netns add red
+    mkdir -p /etc/netns/red /etc/cni/net.d
+    echo nameserver 10.0.0.53 >/etc/netns/red/resolv.conf
+    echo 10.0.0.1 mine >>/etc/hosts
+    touch /etc/cni/net.d/10-mine.conflist
+    ip netns exec red cat /etc/resolv.conf
+    """
+    assert _run(FILES_BOUND_INTO_ETC, script).splitlines() == ["tmpfs", "1", "0", "root", "nameserver 10.0.0.53"]
+
+
+def test_a_sys_that_may_only_be_read(family: Family) -> None:
+    script = """
+    echo "$POD_NETWORKING_SANDBOX_NOTES"
+    ip netns add red
+    ip netns exec red ls /sys/class/net
+    """
+    assert _run(READ_ONLY_SYS, script).splitlines() == ["/sys/class/net shows the interfaces outside the sandbox", "lo"]
+
+
+@pytest.mark.parametrize("folder", ["/opt", "/var/lib"])
+def test_a_folder_that_is_a_file_system_of_its_own(family: Family, folder: str) -> None:
+    prepare = f"mount -t tmpfs tmpfs {folder}; mkdir -p {folder}/there; touch {folder}/there/file"
+    script = f"ls {folder}/there; touch /opt/cni/bin/plugin /var/lib/cni/lock; echo ok"
+    assert _run(prepare, script).split() == ["file", "ok"]

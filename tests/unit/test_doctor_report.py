@@ -1,0 +1,201 @@
+"""What a reader gets to see: sentences first, then a table whose words say everything."""
+
+from __future__ import annotations
+
+import errno
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from labhelpers.course.catalogue import CHAPTERS, written
+from labhelpers.doctor.machine import Machine
+from labhelpers.doctor.probe import Outcome
+from labhelpers.doctor.report import Report
+from labhelpers.doctor.sentences import spans
+from labhelpers.doctor.verdict import PROBES, rows
+from labhelpers.errors import NotFound
+
+DEBIAN = Machine("6.1.0-13-amd64", "x86_64", "Debian GNU/Linux 12 (bookworm)", ("debian",))
+WRITTEN = f"Chapters {spans([chapter.number for chapter in written()])}"
+COMING = f"Chapters {spans([chapter.number for chapter in CHAPTERS if not chapter.file])} are not written yet."
+
+
+def report(chapter: str = "", /, **failed: Outcome) -> Report:
+    """A machine on which everything works but what ``failed``."""
+    outcomes = {probe.id: Outcome(True) for probe in PROBES}
+    outcomes.update({name.replace("_", "-"): outcome for name, outcome in failed.items()})
+    found = rows(outcomes, DEBIAN)
+    return Report(tuple(one for one in found if not chapter or chapter in one.chapters), DEBIAN, chapter)
+
+
+ABSENT = Outcome(False, "not in /usr/bin")
+NOT_BUILT = Outcome(False, "Unknown device type", errno.EOPNOTSUPP)
+
+
+def test_where_all_works_two_sentences_say_so() -> None:
+    healthy = report()
+    assert healthy.sentences == (f"{WRITTEN} run here.", f"{COMING} What is planned for them works here.")
+    assert healthy.ok
+    assert healthy.missing == ()
+    assert "What is not as it could be" not in repr(healthy)
+
+
+def test_chapters_with_the_same_answer_share_a_sentence() -> None:
+    sick = report(nft=ABSENT, ping_program=ABSENT, nft_nat=NOT_BUILT)
+    assert sick.sentences[0].startswith("Chapter")
+    assert sick.sentences[0].endswith(" run here.")
+    assert sick.sentences[1:4] == (
+        "Chapters 01, 06 do not run here. They lack the program nft.",
+        "Chapter 02 does not run here. It lacks the program ping.",
+        "Chapter 03 does not run here. It lacks nf_tables with NAT and the program nft.",
+    )
+    assert not sick.ok
+    runs, does_not, *_ = report(packet_sockets=ABSENT).sentences
+    assert runs.startswith("Chapters 00–01")
+    assert does_not == "Chapters 02–03, 06, 09 do not run here. They lack packet sockets."
+
+
+def test_what_only_a_chapter_to_come_lacks_does_not_worry_the_others() -> None:
+    later = report(tc=ABSENT, bridge_isolation=NOT_BUILT, br_netfilter=NOT_BUILT)
+    assert later.ok
+    assert later.sentences == (
+        f"{WRITTEN} run here.",
+        f"{COMING} For them this machine lacks isolated ports of a bridge, br_netfilter and the program tc.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("chapter", "failed", "sentence"),
+    [
+        ("02", {}, "Chapter 02, veth and bridge, runs here."),
+        ("02", {"nft": ABSENT}, "Chapter 02, veth and bridge, runs here."),
+        ("01", {"nft": ABSENT}, "Chapter 01, Network namespaces, does not run here. It lacks the program nft."),
+        ("07", {}, "Chapter 07, CNI plugins compared, is not written yet. What is planned for it works here."),
+        (
+            "07",
+            {"tc": ABSENT},
+            "Chapter 07, CNI plugins compared, is not written yet. For it this machine lacks the program tc.",
+        ),
+    ],
+)
+def test_one_chapter_is_one_sentence(chapter: str, failed: dict[str, Outcome], sentence: str) -> None:
+    one = report(chapter, **failed)
+    assert one.sentences == (sentence,)
+    assert one.ok == ("lack" not in sentence)
+
+
+def test_a_machine_without_a_sandbox_gets_the_explanation_and_the_programs() -> None:
+    none = Report(rows({"ip": Outcome(True), "bird": ABSENT}, DEBIAN), DEBIAN, refusal="It is forbidden.\nDo <this>.")
+    assert none.sentences == (
+        "No chapter runs here, because this machine does not allow a sandbox. The recorded outputs can be read.",
+    )
+    assert not none.ok
+    text = repr(none)
+    assert "It is forbidden.\nDo <this>." in text
+    assert "sudo apt-get install bird2" in text
+    assert "VXLAN" not in text
+    assert re.search(r"^Not tried: \d\d features of the kernel\.$", text, re.MULTILINE)
+    assert "Do &lt;this&gt;." in none._repr_html_()
+    assert none["vxlan"].status == "not tried"
+    about = Report(none.rows, DEBIAN, chapter="01", refusal="no").sentences
+    assert about == (
+        "Chapter 01, Network namespaces, does not run here, because this machine does not allow a sandbox.",
+    )
+
+
+def test_a_row_is_found_by_its_id_and_a_wrong_id_is_told_the_right_ones() -> None:
+    assert report()["vxlan"].what.startswith("VXLAN")
+    with pytest.raises(NotFound, match=r"no 'vxlna' in this report. It has: .*vxlan"):
+        report()["vxlna"]
+
+
+def test_the_text_is_tables_with_straight_columns_the_worst_first() -> None:
+    sick = report(tc=ABSENT, gre=NOT_BUILT, veth=NOT_BUILT)
+    _, now, later, works = repr(sick).split("\n\n")
+    for table, statuses in ((now, ["missing"]), (later, ["missing", "another way"])):
+        lines = table.splitlines()[1:]
+        assert [re.split(r"  +", line)[0] for line in lines] == ["status", *statuses]
+        for column in ("of", "what", "chapters", "what to do"):
+            start = lines[0].index(column)
+            assert all(line[start - 1] == " " and line[start] != " " for line in lines)
+    assert works.startswith(f"What works: {len(PROBES) - 3}\n")
+    assert all(line.startswith("works ") for line in works.splitlines()[2:])
+
+
+def test_what_only_a_chapter_to_come_lacks_is_folded_away() -> None:
+    later = report(tc=ABSENT, gre=NOT_BUILT)
+    assert "What is not as it could be" not in repr(later)
+    assert "\nFor chapters that are coming: 2\n" in repr(later)
+    assert "<details><summary>For chapters that are coming: 2</summary><table>" in later._repr_html_()
+    asked = report("07", tc=ABSENT)
+    assert "What is not as it could be" in repr(asked)
+    assert "For chapters that are coming" not in repr(asked)
+
+
+def test_what_goes_another_way_in_the_chapters_there_are_is_folded_too() -> None:
+    fine = report(overlay=NOT_BUILT)
+    assert "What is not as it could be" not in repr(fine)
+    assert "\nWhat goes another way: 1\n" in repr(fine)
+    assert "<details><summary>What goes another way: 1</summary><table>" in fine._repr_html_()
+
+
+def test_all_missing_programs_are_installed_with_one_command() -> None:
+    assert repr(report(bird=ABSENT, wg=ABSENT, ip=ABSENT)).endswith(
+        "sudo apt-get install iproute2 bird2 wireguard-tools"
+    )
+    assert "All missing programs" not in repr(report(bird=ABSENT))
+
+
+def test_what_the_sandbox_could_not_do_is_noted() -> None:
+    noted = Report(report().rows, DEBIAN, notes=("/opt is not writable: Permission denied",))
+    assert repr(noted).endswith("Note: /opt is not writable: Permission denied.")
+    assert "Note: /opt is not writable" in noted._repr_html_()
+
+
+class _Page(HTMLParser):
+    """The words of a page, and what could set a colour."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.styles: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.styles += [value or "" for name, value in attributes if name in ("style", "class", "bgcolor", "color")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_page_says_all_in_words_and_leaves_colours_to_the_theme() -> None:
+    sick = report(tc=ABSENT, gre=NOT_BUILT)
+    page = _Page(sick._repr_html_())
+    for one in sick.rows:
+        assert one.what in page.words
+        assert one.status in page.words
+    assert not any("color" in style or "background" in style for style in page.styles)
+    assert page.tags.count("caption") == page.tags.count("table") == 2
+    assert "details" in page.tags
+
+
+def test_what_a_kernel_says_cannot_become_part_of_the_page() -> None:
+    page = report(veth=Outcome(False, "<script>alert(1)</script>", errno.E2BIG))._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_no_version_of_a_program_is_shown() -> None:
+    text = repr(report()).replace(str(DEBIAN), "")
+    assert not re.search(r"\d+\.\d+", text)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), (["02"], "02"), (["00", "01", "02"], "00–02"), (["01", "03", "04", "10"], "01, 03–04, 10")],
+)
+def test_numbers_are_shown_as_ranges(numbers: list[str], text: str) -> None:
+    assert spans(numbers) == text
