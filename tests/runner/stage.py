@@ -18,6 +18,7 @@ __all__ = ["CLONE", "Stage"]
 
 CLONE = Path(__file__).resolve().parent.parent.parent
 _LONGEST = 30 * 60.0  # seconds; a stage that takes longer hangs
+_SLOWEST = ("--durations=25", "--durations-min=2")  # seconds; where the time goes, in every run
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Stage:
             scratch = Path(name)
             drop = as_nobody(CLONE, scratch) if self.user == "nobody" and os.geteuid() == 0 else []
             report = scratch / "report.xml"
-            options = [f"--junit-xml={report}", "-p", "no:cacheprovider"] if self.counts else []
+            options = [f"--junit-xml={report}", "-p", "no:cacheprovider", *_SLOWEST] if self.counts else []
             code = _run([*drop, *self.command, *options], _environment(scratch) if self.counts else None)
             if self.counts:
                 return count(report, code)
