@@ -7,6 +7,7 @@ open_tree and move_mount: ``include/uapi/linux/mount.h``.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # see netlink.py
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "MS_REMOUNT",
     "MS_SHARED",
     "MS_SLAVE",
+    "bind_packet_socket",
     "die_with_parent",
     "drop_capability",
     "mount",
@@ -64,6 +66,7 @@ MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
 # these two have the same numbers on every architecture
 _OPEN_TREE, _MOVE_MOUNT = 428, 429
+_AF_PACKET, _SOCKADDR_LL = 17, 20
 _AT_FDCWD, _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _O_CLOEXEC = -100, 1, 4, 0o2000000
 
 _libc: Any = None
@@ -124,6 +127,12 @@ def mount_fd(fd: int, target: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Have the kernel send this process a signal when its parent ends."""
     _call("prctl", "prctl", _PR_SET_PDEATHSIG, signal, 0, 0, 0)
+
+
+def bind_packet_socket(fd: int, protocol: int) -> None:
+    """Let a packet socket hear every interface from now on (``man 7 packet``); Python's ``bind`` needs one's name."""
+    address = _AF_PACKET.to_bytes(2, sys.byteorder) + protocol.to_bytes(2, "big")
+    _call("bind", "bind", fd, address.ljust(_SOCKADDR_LL, b"\0"), _SOCKADDR_LL)
 
 
 def drop_capability(number: int) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from labhelpers.linux import packet_filter
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.interrupt import held
+from labhelpers.linux.libc import bind_packet_socket
 from labhelpers.linux.worker import visit_each
 
 __all__ = ["Seen", "Taps", "stamped"]
@@ -117,13 +118,14 @@ class Taps:
         self._most = most
 
         def open_socket() -> socket.socket:
-            # it hears everything for the moment before the filter is attached
-            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+            # of no protocol it hears nothing; so no frame of a storm gets in before the filter is attached
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WANTED_BUFFER)
             tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             tap.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             tap.setblocking(False)
             packet_filter.attach(tap, program)
+            bind_packet_socket(tap.fileno(), _ETH_P_ALL)
             return tap
 
         with held():
