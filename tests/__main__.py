@@ -2,8 +2,9 @@
 
 usage: python -m tests [STAGE ...]     without names: all stages
 
-A stage that fails does not keep the others from running.  A skip is fine only when ``allowed-skips.txt``
-names its reason, and a stage that finds no test has failed.
+A few tests that failed run once more, alone, and the summary names those that then passed.  A stage that fails does
+not keep the others from running.  A skip is fine only when ``allowed-skips.txt`` names its reason, and a stage that
+finds no test has failed.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def main(names: list[str]) -> int:
         result = str(tally) if stage.counts or tally.failed else "clean"
         lines.append(f"{stage.name:12} {result} in {time.monotonic() - began:.1f}s")
     lines += [f"skipped: {skip.test}: {skip.reason}" for skip in total.skipped]
+    lines += [f"unsteady, failed at first and passed when run once more: {name}" for name in total.unsteady]
     lines += [f"failed: {name}" for name in total.failed]
     print("\n######## summary", *lines, sep="\n")
     print(f"==== {total} in {time.monotonic() - started:.1f}s ====", flush=True)

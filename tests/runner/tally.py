@@ -25,9 +25,16 @@ class Tally:
     passed: int = 0
     failed: tuple[str, ...] = ()
     skipped: tuple[Skip, ...] = ()
+    #: those that failed among others and passed alone; they are among the passed
+    unsteady: tuple[str, ...] = ()
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Tally(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.unsteady + other.unsteady,
+        )
 
     def __str__(self) -> str:
         parts = [f"{len(self.failed)} failed"] if self.failed else []
@@ -42,7 +49,17 @@ class Tally:
         bad = tuple(
             f"{skip.test}: skipped for a reason not allowed: {skip.reason}" for skip in self.skipped if skip not in fine
         )
-        return Tally(self.passed, self.failed + bad, fine)
+        return Tally(self.passed, self.failed + bad, fine, self.unsteady)
+
+    def after(self, again: Tally) -> Tally:
+        """The same, after those that failed have run once more.
+
+        One that failed is unsteady only if the second run is whole: as many passed or failed as had failed.
+        """
+        if again.passed + len(again.failed) != len(self.failed) or set(again.failed) - set(self.failed):
+            return self
+        unsteady = tuple(name for name in self.failed if name not in again.failed)
+        return Tally(self.passed + len(unsteady), again.failed, self.skipped, unsteady)
 
 
 def count(report: Path, exit_code: int) -> Tally:

@@ -83,6 +83,26 @@ def test_a_stage_runs_and_counts(tmp_path: Path) -> None:
     assert str(tally) == "1 failed, 1 passed, 1 skipped"
 
 
+def test_what_fails_once_is_named_and_what_fails_twice_has_failed(tmp_path: Path) -> None:
+    marker = tmp_path / "been here"
+    once = (
+        f"import pathlib\ndef test_a(): pass\ndef test_b():\n    been = pathlib.Path({str(marker)!r})\n"
+        "    there = been.exists()\n    been.touch()\n    assert there\n"
+    )
+    tally = stage_of(tmp_path, once)
+    assert (tally.passed, tally.failed, tally.unsteady) == (2, (), ("test_it::test_b",))
+    marker.unlink()
+    both = stage_of(tmp_path, once + "def test_c(): assert 0\n")
+    assert (both.passed, both.failed, both.unsteady) == (2, ("test_it::test_c",), ("test_it::test_b",))
+
+
+def test_a_second_run_that_is_not_whole_excuses_nothing() -> None:
+    first = Tally(5, ("a", "b"))
+    assert first.after(Tally(1)) == first  # one did not run
+    assert first.after(Tally(failed=("no report was written, exit status 2",))) == first
+    assert first.after(Tally(1, ("c",))) == first
+
+
 def test_a_stage_has_a_home_of_its_own(tmp_path: Path) -> None:
     test = f"import os\ndef test_home(): assert os.environ['HOME'] != {os.environ.get('HOME')!r}\n"
     assert stage_of(tmp_path, test) == Tally(passed=1)
