@@ -23,9 +23,10 @@ NBVAL = (
 )
 KERNELS = (*PYTEST, "-n2", "--dist=loadfile", "tests/sandbox")
 SANDBOX = (sys.executable, "-m", "labhelpers.sandbox.run", "--")
-# two workers, each in a sandbox of its own, because tests in one sandbox see one another's namespaces
+# each worker in a sandbox of its own, because tests in one sandbox see one another's namespaces; more workers than a
+# small machine has processors, because most of them wait for packets
 NETNS = (
-    *(*PYTEST, "--dist=loadfile", f"--tx=2*popen//python={shlex.join([*SANDBOX, sys.executable])}"),
+    *(*PYTEST, "--dist=loadfile", f"--tx=4*popen//python={shlex.join([*SANDBOX, sys.executable])}"),
     "tests/netns",
 )
 

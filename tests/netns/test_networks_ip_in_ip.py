@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,8 +112,12 @@ def _needs_program(carrier: IpInIp) -> None:
 
 
 def _programs(node: Node) -> list[int]:
-    pids = shell(f"ip netns pids {node.name}").split()
-    return [int(pid) for pid in pids if b"ipip_tunnel" in Path("/proc", pid, "cmdline").read_bytes()]
+    found = []
+    for pid in shell(f"ip netns pids {node.name}").split():
+        with suppress(OSError):  # it has ended since
+            if b"ipip_tunnel" in Path("/proc", pid, "cmdline").read_bytes():
+                found.append(int(pid))
+    return found
 
 
 def test_a_program_that_dies_is_noticed_and_started_again(lab: Lab) -> None:
