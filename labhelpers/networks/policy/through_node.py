@@ -1,8 +1,8 @@
 """Make a bridge hand what its pods send one another to the node, where policies are enforced.
 
 A bridge forwards frames between its ports on its own, and the node's firewall sees none of them.  With isolated ports
-it does not, and with ``proxy_arp_pvlan`` the node answers when a pod asks who has a neighbour's address: the packets go up
-to the node, which routes them down again through the firewall.  Unlike ``br_netfilter`` this needs no kernel module.
+it does not, and with ``proxy_arp_pvlan`` the node answers when a pod asks who has a neighbour's address: the packets go
+up to the node, which routes them down again through the firewall.  Unlike ``br_netfilter`` this needs no kernel module.
 
 Source: ``man 8 bridge`` (isolated), Documentation/networking/ip-sysctl.rst (proxy_arp_pvlan).
 """
