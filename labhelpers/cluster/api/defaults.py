@@ -135,7 +135,7 @@ def _namespace(obj: Object) -> None:
 def _network_policy(obj: Object) -> None:
     spec = obj["spec"]
     if not spec.get("policyTypes"):
-        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") is not None else [])]
+        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]  # an empty list is none
     for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
         for port in rule.get("ports") or ():
             _fill(port, {"protocol": "TCP"})

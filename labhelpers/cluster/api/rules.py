@@ -6,14 +6,15 @@ that is stored and ignored.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
+from labhelpers.cluster.api.network_policies import network_policy_problems
+from labhelpers.cluster.api.problems import NOT_HERE, Problems, invalid, label_problems, reason_of, unsupported
 from labhelpers.store import (
     DAEMONSETS,
     DEPLOYMENTS,
+    NETWORKPOLICIES,
     PODS,
     REPLICASETS,
     SERVICES,
@@ -25,12 +26,7 @@ from labhelpers.store import (
 
 __all__ = ["require_valid"]
 
-Problems = Iterator[tuple[str, str]]
-
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_NOT_HERE = "this cluster cannot do that"
 #: fields of a pod that the kubelet here does not act on
 _POD_NOT_HERE = ("hostPID", "hostIPC", "shareProcessNamespace", "topologySpreadConstraints", "resourceClaims")
 _CHANGEABLE = ("image",)  # of a container in a pod that exists
@@ -50,7 +46,7 @@ def require_valid(resource: Resource, obj: Object, old: Object | None = None) ->
         return
     texts = [f"{path}: {text}" for path, text in problems]
     name = obj["metadata"].get("name") or obj["metadata"].get("generateName", "")
-    causes = [{"reason": "FieldValueInvalid", "message": text, "field": path} for path, text in problems]
+    causes = [{"reason": reason_of(text), "message": text, "field": path} for path, text in problems]
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     raise Invalid(
         f'{kind} "{name}" is invalid: ' + (texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"),
@@ -59,22 +55,8 @@ def require_valid(resource: Resource, obj: Object, old: Object | None = None) ->
     )
 
 
-def _invalid(value: Any, why: str) -> str:
-    return f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {why}"
-
-
 def _metadata(obj: Object) -> Problems:
-    yield from _labels(obj["metadata"].get("labels") or {}, "metadata.labels")
-
-
-def _labels(labels: dict[str, str], path: str) -> Problems:
-    for key, value in labels.items():
-        if not _LABEL_KEY.fullmatch(key):
-            yield path, _invalid(key, "name part must consist of alphanumeric characters, '-', '_' or '.', and must "
-                                 "start and end with an alphanumeric character")  # fmt: skip
-        if not _LABEL_VALUE.fullmatch(value):
-            yield path, _invalid(value, "a valid label must be an empty string or consist of alphanumeric characters, "
-                                 "'-', '_' or '.', and must start and end with an alphanumeric character")  # fmt: skip
+    yield from label_problems(obj["metadata"].get("labels") or {}, "metadata.labels")
 
 
 def _pod(obj: Object) -> Problems:
@@ -95,15 +77,10 @@ def _pod_spec(spec: Object, path: str) -> Problems:
             names.add(container.get("name", ""))
     policies = ("Always", "OnFailure", "Never")
     if spec.get("restartPolicy") not in policies:
-        yield f"{path}.restartPolicy", _unsupported(spec.get("restartPolicy"), policies)
+        yield f"{path}.restartPolicy", unsupported(spec.get("restartPolicy"), policies)
     for field in _POD_NOT_HERE:
         if spec.get(field):
-            yield f"{path}.{field}", f"Forbidden: {_NOT_HERE}"
-
-
-def _unsupported(value: Any, allowed: tuple[str, ...]) -> str:
-    listed = ", ".join(f'"{one}"' for one in sorted(allowed))
-    return f"Unsupported value: {json.dumps(value)}: supported values: {listed}"
+            yield f"{path}.{field}", f"Forbidden: {NOT_HERE}"
 
 
 def _container(container: Object, path: str) -> Problems:
@@ -113,7 +90,7 @@ def _container(container: Object, path: str) -> Problems:
     elif not _DNS_LABEL.fullmatch(name) or len(name) > 63:
         yield (
             f"{path}.name",
-            _invalid(
+            invalid(
                 name,
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
                 "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
@@ -123,53 +100,54 @@ def _container(container: Object, path: str) -> Problems:
     if not container.get("image"):
         yield f"{path}.image", "Required value"
     elif container["image"] != container["image"].strip():
-        yield f"{path}.image", _invalid(container["image"], "must not have leading or trailing whitespace")
+        yield f"{path}.image", invalid(container["image"], "must not have leading or trailing whitespace")
     for index, port in enumerate(container.get("ports") or ()):
         if not 0 < port.get("containerPort", 0) < 65536:
             yield (
                 f"{path}.ports[{index}].containerPort",
-                _invalid(port.get("containerPort", 0), "must be between 1 and 65535, inclusive"),
+                invalid(port.get("containerPort", 0), "must be between 1 and 65535, inclusive"),
             )
 
 
 def _workload(obj: Object) -> Problems:
     spec = obj["spec"]
     if spec.get("replicas", 0) < 0:
-        yield "spec.replicas", _invalid(spec["replicas"], "must be greater than or equal to 0")
+        yield "spec.replicas", invalid(spec["replicas"], "must be greater than or equal to 0")
     selector, labels = spec.get("selector"), spec["template"]["metadata"].get("labels") or {}
     if not selector:
         yield "spec.selector", "Required value"
     elif not any(selector.values()):
-        yield "spec.selector", _invalid(selector, "empty selector is invalid for deployment")
+        yield "spec.selector", invalid(selector, "empty selector is invalid for deployment")
     elif not by_selector(selector)(labels):
-        yield "spec.template.metadata.labels", _invalid(labels, "`selector` does not match template `labels`")
-    yield from _labels(labels, "spec.template.labels")
+        yield "spec.template.metadata.labels", invalid(labels, "`selector` does not match template `labels`")
+    yield from label_problems(labels, "spec.template.labels")
     yield from _pod_spec(spec["template"]["spec"], "spec.template.spec")
     if spec["template"]["spec"].get("restartPolicy") != "Always":
         yield (
             "spec.template.spec.restartPolicy",
-            _unsupported(spec["template"]["spec"].get("restartPolicy"), ("Always",)),
+            unsupported(spec["template"]["spec"].get("restartPolicy"), ("Always",)),
         )
 
 
 def _service(obj: Object) -> Problems:
     spec = obj["spec"]
     if len(obj["metadata"].get("name", "")) > 63:
-        yield "metadata.name", _invalid(obj["metadata"]["name"], "must be no more than 63 characters")
+        yield "metadata.name", invalid(obj["metadata"]["name"], "must be no more than 63 characters")
     ports = spec.get("ports") or []
     if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
         yield "spec.ports", "Required value"
     for index, port in enumerate(ports):
         if not 0 < port.get("port", 0) < 65536:
-            yield f"spec.ports[{index}].port", _invalid(port.get("port", 0), "must be between 1 and 65535, inclusive")
+            yield f"spec.ports[{index}].port", invalid(port.get("port", 0), "must be between 1 and 65535, inclusive")
         if len(ports) > 1 and not port.get("name"):
             yield f"spec.ports[{index}].name", "Required value"
     if spec.get("type") in ("NodePort", "LoadBalancer", "ExternalName"):
-        yield "spec.type", f"Forbidden: {_NOT_HERE}: nothing routes a service of type {spec['type']}; use ClusterIP"
+        yield "spec.type", f"Forbidden: {NOT_HERE}: nothing routes a service of type {spec['type']}; use ClusterIP"
 
 
 _CHECKS: dict[Resource, Callable[[Object], Problems]] = {
     PODS: _pod, DEPLOYMENTS: _workload, REPLICASETS: _workload, DAEMONSETS: _workload, SERVICES: _service,
+    NETWORKPOLICIES: network_policy_problems,
 }  # fmt: skip
 
 
@@ -178,7 +156,7 @@ def _unchanged(resource: Resource, obj: Object, old: Object) -> Problems:
     if resource in (DEPLOYMENTS, REPLICASETS, DAEMONSETS) and obj["spec"].get("selector") != old["spec"].get(
         "selector"
     ):
-        yield "spec.selector", _invalid(obj["spec"].get("selector"), "field is immutable")
+        yield "spec.selector", invalid(obj["spec"].get("selector"), "field is immutable")
     if resource == PODS and _frozen(obj["spec"]) != _frozen(old["spec"]):
         yield (
             "spec",

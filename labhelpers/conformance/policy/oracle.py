@@ -81,8 +81,8 @@ def _is_peer(peer: Object, home: str, other: Object, namespaces: Mapping[str, Ma
     if "ipBlock" in peer:
         address = ipaddress.ip_address(other["status"]["podIP"])
         block = peer["ipBlock"]
-        outside = [address in ipaddress.ip_network(one) for one in block.get("except") or []]
-        return address in ipaddress.ip_network(block["cidr"]) and not any(outside)
+        outside = [address in ipaddress.ip_network(one, strict=False) for one in block.get("except") or []]
+        return address in ipaddress.ip_network(block["cidr"], strict=False) and not any(outside)
     where = _home(other)
     if where is None:
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, collapse_addresses
 
@@ -36,6 +37,11 @@ def _digest(value: object) -> str:
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 11]}-{_digest(text)}"
+
+
+def _plain(words: str) -> str:
+    """Labels as they may stand in a comment of nft; an API server lets nothing else be one."""
+    return re.sub(r"[^ -~]|[\"\\\\]", "?", words)
 
 
 class _Compiler:
@@ -117,7 +123,7 @@ class _Compiler:
         if name not in self._sets:
             words = str(peer) if own is None else str(peer).replace("its own namespace", own)
             addresses = frozenset(pod.address for pod in self._world.pods_of(peer, namespace))
-            self._sets[name] = NamedSet("ipv4_addr", _short(words, _MOST_COMMENT), addresses)
+            self._sets[name] = NamedSet("ipv4_addr", _short(_plain(words), _MOST_COMMENT), addresses)
         return name
 
     def _ports(self, ports: tuple[Port, ...]) -> Iterator[str]:

@@ -6,6 +6,7 @@ the API reference of NetworkPolicy v1 (networking.k8s.io).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Network, IPv6Network, ip_network
@@ -17,6 +18,8 @@ __all__ = ["DIRECTIONS", "Direction", "Peer", "Policy", "Port", "Rule", "read_po
 
 Direction = Literal["egress", "ingress"]
 DIRECTIONS: tuple[Direction, Direction] = ("egress", "ingress")
+#: what the API lets names be made of; they become names in the language of nft
+_PLAIN = re.compile(r"[a-z0-9.-]+")
 _PEERS = {"egress": "to", "ingress": "from"}
 
 
@@ -108,6 +111,8 @@ def read_policy(obj: Mapping[str, Any]) -> Policy:
     """
     meta, spec = obj["metadata"], obj.get("spec") or {}
     namespace, name = meta.get("namespace") or "default", meta["name"]
+    if not _PLAIN.fullmatch(namespace) or not _PLAIN.fullmatch(name):
+        raise BadInput(f"{namespace}/{name} is no name of a policy.", "Use lower case letters, digits, '-' and '.'.")
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     try:
         rules = {
@@ -133,11 +138,15 @@ def _rule(number: int, entry: Mapping[str, Any], direction: str) -> Rule:
 def _peer(entry: Mapping[str, Any]) -> Peer:
     block = entry.get("ipBlock")
     if block:
-        return Peer(block=ip_network(block["cidr"]), exceptions=tuple(map(ip_network, block.get("except") or ())))
+        return Peer(block=_network(block["cidr"]), exceptions=tuple(map(_network, block.get("except") or ())))
     namespaces, pods = entry.get("namespaceSelector"), entry.get("podSelector")
     if namespaces is None and pods is None:
         raise ValueError("an entry of from or to names nobody")
     return Peer(namespaces, pods)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text, strict=False)  # the API takes 10.0.1.10/24, too, and means 10.0.1.0/24
 
 
 def _port(entry: Mapping[str, Any]) -> Port:
@@ -145,5 +154,7 @@ def _port(entry: Mapping[str, Any]) -> Port:
     if port is None:
         return Port(protocol)
     if isinstance(port, str):
+        if not _PLAIN.fullmatch(port):
+            raise ValueError(f"{port!r} is no name of a port")
         return Port(protocol, name=port)
     return Port(protocol, int(port), int(entry.get("endPort") or port))

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from labhelpers.networks.policy.model import Direction, Peer, Policy, read_policy
@@ -112,4 +113,6 @@ def _pod(obj: Mapping[str, Any]) -> KnownPod | None:
         if port.get("name")
     )
     namespace = meta.get("namespace") or "default"
+    if not isinstance(ip_address(address), IPv4Address):
+        return None  # rules are about IPv4, which is all that pods have here
     return KnownPod(namespace, meta["name"], address, spec.get("nodeName") or "", meta.get("labels") or {}, ports)
