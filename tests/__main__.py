@@ -39,8 +39,8 @@ STAGES = (
     Stage("netns-root", (*NETNS, "-m", "not once"), user="root"),
     Stage("notebooks", NBVAL, user="nobody"),
     Stage("notebooks-root", NBVAL, user="root"),
-    Stage("solutions", (*PYTEST, "tests/notebooks"), user="nobody"),
-    Stage("browser", (*PYTEST, "tests/browser"), user="nobody"),
+    Stage("solutions", (*PYTEST, "-n3", "tests/notebooks"), user="nobody"),
+    Stage("browser", (*PYTEST, "-n2", "--dist=loadfile", "tests/browser"), user="nobody"),
 )
 
 
