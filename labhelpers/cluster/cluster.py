@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from labhelpers import errors
-from labhelpers.cluster import kubeconfig
+from labhelpers.cluster import dns, kubeconfig
 from labhelpers.cluster.state import State
 from labhelpers.errors import AlreadyExists, BadInput, LabError, NotFound, TimedOut
 from labhelpers.lab import Lab, Node
@@ -32,6 +32,7 @@ _PATIENCE = 30.0  # seconds to begin, and to end
 _OFTEN = 0.02
 _MOST_NODES = 50
 _STORE = "/pod-networking/store"
+_DEPLOYMENTS = f"/apis/apps/v1/namespaces/{dns.NAMESPACE}/deployments"
 #: what the process says of faults of its own
 _LOG = Path("/run/pod-networking/cluster.log")
 #: the processes that this one has started, by pid: their parent must ask how they ended
@@ -50,6 +51,7 @@ class Cluster:
             nodes without a CNI configuration and so not ready.
         lab: its ``nodes`` become this lab's, too.
         names: what the nodes are called instead, one for each.
+        dns: with a pod that answers the names of services and pods, as ``enable_dns`` makes it.
 
     Raises:
         BadInput, AlreadyExists, NotInSandbox, LabError: nothing is left of the attempt.
@@ -62,6 +64,7 @@ class Cluster:
         network: str = "bridge",
         lab: Lab | None = None,
         names: Sequence[str] | None = None,
+        dns: bool = False,
     ) -> None:
         if not isinstance(nodes, int) or isinstance(nodes, bool) or not 1 <= nodes <= _MOST_NODES:
             raise BadInput(f"A cluster cannot have {nodes!r} nodes.", f"Choose 1 to {_MOST_NODES}.")
@@ -69,6 +72,12 @@ class Cluster:
         if len(set(names)) != nodes:
             raise BadInput(f"{nodes} nodes cannot be called {', '.join(names)}.", "Name each once.")
         self._begin(names, network, lab)
+        if dns:
+            try:
+                self.enable_dns()
+            except BaseException:
+                self.delete()
+                raise
 
     def _begin(self, names: Sequence[str], network: str, lab: Lab | None, saved: Path | None = None) -> None:
         require_sandbox()
@@ -136,7 +145,32 @@ class Cluster:
         except OSError as error:
             raise LabError(f"{path} could not be written: {error.strerror}.", "Choose another place.") from None
 
-    def _ask(self, path: str) -> Any:
+    def enable_dns(self) -> None:
+        """Make the cluster's DNS: the Deployment kube-dns in kube-system.  One that is there already stays.
+
+        Every pod's resolv.conf names it from then on, also of pods that run already.  It answers
+        ``web.default.svc.cluster.local`` with the addresses of the service's ready pods, as there is no ClusterIP, and
+        ``10-0-1-2.default.pod.cluster.local``.
+
+        Raises:
+            LabError: the cluster does not answer.
+
+        Shell: ``minikube addons enable dns``.
+        """
+        if not self.has_dns:
+            self._ask(_DEPLOYMENTS, "POST", dns.deployment())
+
+    def disable_dns(self) -> None:
+        """Delete the cluster's DNS, if there is one.  Shell: ``minikube addons disable dns``."""
+        if self.has_dns:
+            self._ask(f"{_DEPLOYMENTS}/{dns.NAME}", "DELETE")
+
+    @property
+    def has_dns(self) -> bool:
+        """Is there a Deployment kube-dns?  Changes nothing."""
+        return any(one["metadata"]["name"] == dns.NAME for one in self._ask(_DEPLOYMENTS)["items"])
+
+    def _ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """Ask the API server, as kubectl does with its kubeconfig."""
         try:
             config = json.loads(self.kubeconfig.read_text())
@@ -145,7 +179,10 @@ class Cluster:
                 cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
             )
             request = urllib.request.Request(
-                self._state.url + path, headers={"Authorization": f"Bearer {user['token']}"}
+                self._state.url + path,
+                None if body is None else json.dumps(body).encode(),
+                {"Authorization": f"Bearer {user['token']}", "Content-Type": "application/json"},
+                method=method,
             )
             with urllib.request.urlopen(request, context=context, timeout=_PATIENCE) as answer:
                 return json.load(answer)

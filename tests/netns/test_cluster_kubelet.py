@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from labhelpers.lab.label import Label
-from labhelpers.store import EVENTS, NODES, PODS, Conflict, MemoryStore, Object, Resource
+from labhelpers.store import CONFIGMAPS, EVENTS, NODES, PODS, Conflict, MemoryStore, Object, Resource
 from labhelpers.topology import Snapshot
 from tests.netns.cni import cables, leases, names, on_node
 from tests.netns.kernel import eventually
@@ -141,7 +141,7 @@ def test_a_pod_on_the_nodes_network_has_the_nodes_address_and_name(here: Kubelet
 
 def test_without_a_network_configuration_the_node_is_not_ready_and_pods_wait(unconnected: Kubelets) -> None:
     here = unconnected
-    here.create()
+    here.create("web", "busybox", "sleep", "3600")
     assert here.comes(lambda: "NetworkNotReady" in here.reasons())
     condition = here.store.get(NODES, here.node.name)["status"]["conditions"][-1]
     assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", "False", "KubeletNotReady")
@@ -571,3 +571,14 @@ def test_a_node_says_what_machine_it_is(here: Kubelets) -> None:
     assert info["kernelVersion"] == subprocess.run(["uname", "-r"], capture_output=True, text=True).stdout.strip()
     assert node["spec"]["podCIDR"] == here.node.pod_cidr
     assert {"type": "InternalIP", "address": here.node.address} in node["status"]["addresses"]
+
+
+def test_a_config_map_that_is_changed_reaches_the_files_of_a_pod_that_runs(here: Kubelets) -> None:
+    here.config_map("settings", colour="blue", size="small")
+    volume = {"name": "v", "configMap": {"name": "settings"}}
+    here.run(volumeMounts=[{"name": "v", "mountPath": "/etc/settings"}], spec_volumes=[volume])
+    assert here.exec("web", "cat", "/etc/settings/colour") == (0, "blue")
+    changed = here.store.get(CONFIGMAPS, "settings", "default")
+    here.store.update(CONFIGMAPS, {**changed, "data": {"colour": "red", "shape": "round"}})
+    assert here.comes(lambda: here.exec("web", "cat", "/etc/settings/colour") == (0, "red"))
+    assert here.comes(lambda: here.exec("web", "ls", "-A", "/etc/settings")[1].split() == ["colour", "shape"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from labhelpers.cluster.controllers.daemonset import DaemonSetController
 from labhelpers.cluster.controllers.deployment import DeploymentController
+from labhelpers.cluster.controllers.dns_records import DnsRecords
 from labhelpers.cluster.controllers.endpoints import EndpointsController
 from labhelpers.cluster.controllers.garbage import GarbageCollector
 from labhelpers.cluster.controllers.loop import Controller, Manager
@@ -23,6 +24,7 @@ def controllers(store: Store) -> list[Controller]:
     return [
         DaemonSetController(store),
         DeploymentController(store),
+        DnsRecords(store),
         EndpointsController(store),
         GarbageCollector(store),
         NamespaceController(store),

@@ -148,7 +148,13 @@ _PAUSE = Recipe(
     _each(Command((), ("sleep", "2147483647")), "registry.k8s.io/pause", "k8s.gcr.io/pause"),
 )
 
-CATALOGUE = (_BUSYBOX, _NGINX_RECIPE, _TOOLBOX, _PAUSE)
+_DNSMASQ = Recipe(
+    "dnsmasq",
+    {"andyshinn/dnsmasq": Command(("dnsmasq", "-k"), ())},
+    needs={"dnsmasq": ("dnsmasq-base",)},
+)
+
+CATALOGUE = (_BUSYBOX, _NGINX_RECIPE, _TOOLBOX, _PAUSE, _DNSMASQ)
 
 
 def find(repository: str) -> Recipe | None:

@@ -14,11 +14,9 @@ from labhelpers.cluster.kubelet.turns import Turns
 from labhelpers.cni import Runtime
 from labhelpers.lab import Node
 from labhelpers.linux.container.shim import Shim
-from labhelpers.store import CONFIGMAPS, PODS, ObjectNotFound, Store
+from labhelpers.store import CONFIGMAPS, ObjectNotFound, Store
 
 __all__ = ["Host"]
-
-_DNS = "k8s-app=kube-dns"
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class Host:
     recorder: Recorder
     #: why the network is not ready; ``""`` if it is
     network_trouble: Callable[[], str]
+    #: the addresses of the cluster's DNS: its pods' own, as there is no service network.  ``NameServers`` keeps it
+    name_servers: list[str] = field(default_factory=list)
     launcher: Launcher = field(init=False)
     turns: Turns = field(default_factory=Turns)
 
@@ -57,8 +57,3 @@ class Host:
             return dict(found.get("data") or {})
 
         return data
-
-    def name_servers(self) -> list[str]:
-        """The addresses of the cluster's DNS: its pods' own, as there is no service network."""
-        pods = self.store.list(PODS, "kube-system", labels=_DNS)
-        return [pod["status"]["podIP"] for pod in pods if (pod.get("status") or {}).get("podIP")]

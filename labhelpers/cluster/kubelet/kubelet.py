@@ -18,6 +18,7 @@ from labhelpers.cluster.events import NORMAL, Recorder
 from labhelpers.cluster.images import Shelf
 from labhelpers.cluster.kubelet import places
 from labhelpers.cluster.kubelet.host import Host
+from labhelpers.cluster.kubelet.name_servers import NameServers
 from labhelpers.cluster.kubelet.node_status import node_object, node_status
 from labhelpers.cluster.kubelet.requests import Requests
 from labhelpers.cluster.kubelet.worker import PodWorker
@@ -64,6 +65,7 @@ class Kubelet:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._watch: Any = None
+        self._name_servers: NameServers | None = None
         #: for the API server
         self.requests = Requests(self._workers, shim)
 
@@ -97,6 +99,7 @@ class Kubelet:
         """Register the node, clean up what an earlier kubelet has left, and begin."""
         self._clean_orphans()
         self._register()
+        self._name_servers = NameServers(self._store, self._host.name_servers, self._wake_all)
         for name, job in (("pods", self._watch_pods), ("node", self._watch_node)):
             thread = threading.Thread(target=job, name=f"kubelet {self.node.name} {name}", daemon=True)
             self._threads.append(thread)
@@ -107,6 +110,8 @@ class Kubelet:
         self._stop.set()
         if self._watch is not None:
             self._watch.close()
+        if self._name_servers is not None:
+            self._name_servers.close()
         with self._lock:
             workers = list(self._workers.values())
         for worker in workers:
@@ -154,6 +159,8 @@ class Kubelet:
                 self._stop.set()
                 if self._watch is not None:
                     self._watch.close()
+                if self._name_servers is not None:
+                    self._name_servers.close()
                 return
             now = self.network_trouble
             if now != said or time.monotonic() - last > _HEARTBEAT:

@@ -1,6 +1,7 @@
 """Volumes: folders of the node that a pod's containers see.
 
-There are emptyDir, hostPath, configMap and downwardAPI.  Everything else is refused in words, and the pod waits.
+There are emptyDir, hostPath, configMap and downwardAPI.  Everything else is refused in words, and the pod waits; but a
+real API server gives each pod a volume with a token for itself, which no pod here could use: that one stays empty.
 
 Source: https://kubernetes.io/docs/concepts/storage/volumes/.
 """
@@ -15,8 +16,10 @@ from typing import Any
 from labhelpers.errors import LabError
 from labhelpers.linux.container.spec import Mount
 
-__all__ = ["CannotMount", "mounts", "prepare"]
+__all__ = ["CannotMount", "has_token", "mounts", "prepare", "refresh"]
 
+#: where the service account's token is mounted
+_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 _KINDS = ("emptyDir", "hostPath", "configMap", "downwardAPI")
 _MAKES = {"DirectoryOrCreate": os.makedirs, "FileOrCreate": lambda path: Path(path).touch()}
 _IS = {"Directory": os.path.isdir, "File": os.path.isfile, "Socket": os.path.exists}
@@ -49,6 +52,8 @@ def prepare(
     for volume in pod["spec"].get("volumes") or ():
         name = volume["name"]
         kind = next((key for key in volume if key != "name" and volume[key] is not None), "emptyDir")
+        if has_token(pod, name):
+            volume, kind = {}, "emptyDir"
         if kind not in _KINDS:
             raise CannotMount(
                 f'MountVolume.SetUp failed for volume "{name}" : {kind} is not implemented in this cluster',
@@ -66,6 +71,39 @@ def prepare(
             items = {one["path"]: field(one["fieldRef"]["fieldPath"]) for one in source.get("items") or ()}
             _write(f"{root}{place}", items, source)
     return found
+
+
+def has_token(pod: Mapping[str, Any], name: str) -> bool:
+    """Is this the volume with the token of the pod's service account?  By its place: nothing else is ever put there."""
+    containers = (one for key in ("initContainers", "containers") for one in pod["spec"].get(key) or ())
+    mounted = {one["mountPath"] for each in containers for one in each.get("volumeMounts") or () if one["name"] == name}
+    return mounted == {_TOKEN}
+
+
+def refresh(
+    pod: Mapping[str, Any],
+    root: str,
+    places: Mapping[str, str],
+    config_map: Callable[[str], Mapping[str, str] | None],
+) -> None:
+    """Bring the files of ConfigMaps up to date.  One that was deleted since leaves its files, as on a real node.
+
+    Args:
+        places: the path on the node of each volume by name.
+
+    Raises:
+        CannotMount: a key that is wanted is not there any more.
+    """
+    for volume in pod["spec"].get("volumes") or ():
+        source = volume.get("configMap")
+        if source is None or config_map(source["name"]) is None:
+            continue
+        folder = f"{root}{places[volume['name']]}"
+        files = _keys(volume["name"], source, config_map)
+        _write(folder, files, source)
+        for path in Path(folder).rglob("*"):
+            if path.is_file() and str(path.relative_to(folder)) not in files:
+                path.unlink()
 
 
 def _host_path(name: str, source: Mapping[str, Any], root: str) -> str:
@@ -110,8 +148,12 @@ def _write(folder: str, files: Mapping[str, str], source: Mapping[str, Any]) -> 
         if ".." in path.parts or not path.is_relative_to(folder):
             raise CannotMount(f"a path of a volume leads out of it: {name}", "Leave '..' out of it.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(int(source.get("defaultMode") or 0o644))
+        if path.is_file() and path.read_text() == text:
+            continue
+        draft = path.with_name(f".{path.name}.new")  # nobody is to read half of it
+        draft.write_text(text)
+        draft.chmod(int(source.get("defaultMode") or 0o644))
+        draft.replace(path)
 
 
 def mounts(container: Mapping[str, Any], volumes: Mapping[str, str], root: str) -> list[Mount]:

@@ -6,20 +6,18 @@ waits until something changes or a waiting time is over.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from labhelpers.cluster.events import NORMAL, WARNING
-from labhelpers.cluster.kubelet import places, sandbox, volumes
+from labhelpers.cluster.kubelet import sandbox
 from labhelpers.cluster.kubelet.backoff import Backoff
 from labhelpers.cluster.kubelet.container import START_ERROR, Failure
 from labhelpers.cluster.kubelet.environment import CannotConfigure, field_of
-from labhelpers.cluster.kubelet.etc import hostname_of, hosts, resolv_conf
+from labhelpers.cluster.kubelet.files import PodFiles
 from labhelpers.cluster.kubelet.host import Host
 from labhelpers.cluster.kubelet.ignored import ignored
 from labhelpers.cluster.kubelet.prober import Prober
@@ -27,6 +25,7 @@ from labhelpers.cluster.kubelet.report import restored, write_status
 from labhelpers.cluster.kubelet.sandbox import CannotCreateSandbox, Sandbox
 from labhelpers.cluster.kubelet.state import ContainerState
 from labhelpers.cluster.kubelet.stopping import collect, crashed, not_started, stop_container, stop_pod
+from labhelpers.cluster.kubelet.volumes import CannotMount
 from labhelpers.cni import pod as cni_pods
 from labhelpers.errors import LabError, Vanished
 from labhelpers.linux import users
@@ -60,7 +59,7 @@ class PodWorker:
         self._given_up = False
         self._attempt = max((one.restarts for one in self.containers), default=0)
         self._retry = _FIRST_RETRY
-        self._volumes: dict[str, str] | None = None
+        self._files = PodFiles(host)
         self._probers: dict[str, Prober] = {}
         self._thread = threading.Thread(target=self._run, name=f"pod {pod['metadata']['name']}", daemon=True)
 
@@ -174,11 +173,11 @@ class PodWorker:
         if self.sandbox is None and not self._make_sandbox():
             write_status(self)
             return self._later()
-        if self._volumes is None and not self._prepare_volumes():
+        if not self._keep_files():
             write_status(self)
             return self._later()
         self._retry = _FIRST_RETRY
-        delays = [self._bring_up(one) for one in self._due()]
+        delays = [self._files.look_again, *(self._bring_up(one) for one in self._due())]
         write_status(self)
         return min((one for one in delays if one is not None), default=None)
 
@@ -237,7 +236,7 @@ class PodWorker:
             made = self.sandbox
             self.say(NORMAL, "SandboxCreated", f"Created network namespace cni-{made.id}", at=made.made_at)
             self.say(NORMAL, "AddedInterface", f"Add eth0 [{', '.join(self.sandbox.addresses)}] from {network}")
-        self._write_etc()
+        self._files.write_etc(self.pod, self.address)
         write_status(self)  # it has an address from here on
         return True
 
@@ -267,15 +266,6 @@ class PodWorker:
             return self.host.node._kernel
         return cni_pods.find(self.host.node, self.sandbox.id)._kernel
 
-    def _write_etc(self) -> None:
-        folder = Path(f"{self.host.node.root}{places.pod_folder(self.pod)}/etc")
-        os.makedirs(folder, exist_ok=True)
-        (folder / "hosts").write_text(hosts(self.pod, self.address, self.host.file("/etc/hosts")))
-        name = self.host.node.name if self.pod["spec"].get("hostNetwork") else hostname_of(self.pod)
-        (folder / "hostname").write_text(f"{name}\n")
-        text = resolv_conf(self.pod, self.host.name_servers(), self.host.file("/etc/resolv.conf"))
-        (folder / "resolv.conf").write_text(text)
-
     # --- volumes and containers --------------------------------------------------------------------------------------
 
     def _field(self) -> Callable[[str], str]:
@@ -287,15 +277,13 @@ class PodWorker:
         }
         return field_of(self.pod, known)
 
-    def _prepare_volumes(self) -> bool:
-        data = self.host.config_map(self.pod["metadata"]["namespace"])
+    def _keep_files(self) -> bool:
+        """The pod's volumes are there and as they are to be; says what is wrong if they cannot be."""
         try:
-            self._volumes = volumes.prepare(
-                self.pod, self.host.node.root, places.pod_folder(self.pod), self._field(), data
-            )
-        except (volumes.CannotMount, CannotConfigure) as error:
+            self._files.keep(self.pod, self.address, self._field())
+        except (CannotMount, CannotConfigure) as error:
             self.say(WARNING, "FailedMount", error.what)
-            return False
+            return self._files.prepared  # what was there before stays
         return True
 
     def _bring_up(self, one: ContainerState) -> float | None:
@@ -338,7 +326,7 @@ class PodWorker:
                 one.spec,
                 self.sandbox.running,
                 one.restarts,
-                self._volumes or {},
+                self._files.volumes,
                 self._field(),
                 self.host.config_map(self.pod["metadata"]["namespace"]),
                 partial(self._say_of, one),

@@ -8,13 +8,14 @@ from typing import NoReturn
 
 from labhelpers.errors import BadInput
 
-__all__ = ["IGNORED", "PROFILE", "Parser", "is_not_here", "parser"]
+__all__ = ["ADDONS", "IGNORED", "PROFILE", "Parser", "is_not_here", "parser"]
 
 PROFILE = "minikube"
+ADDONS = {"dns": "answers the names of services and pods"}
 #: options of ``start`` about the machine, which is there already
 IGNORED = ("driver", "memory", "cpus", "container-runtime", "kubernetes-version", "disk-size", "network-plugin")
 _NOT_HERE = (
-    *("addons", "cache", "config", "cp", "dashboard", "docker-env", "image", "logs", "mount", "pause", "podman-env"),
+    *("cache", "config", "cp", "dashboard", "docker-env", "image", "logs", "mount", "pause", "podman-env"),
     *("profile", "service", "ssh-key", "stop", "tunnel", "unpause", "update-check", "update-context"),
 )
 
@@ -40,8 +41,12 @@ def parser() -> Parser:
     start = commands.add_parser("start", parents=[everywhere], help="make a cluster")
     start.add_argument("-n", "--nodes", type=int, default=1, help="how many nodes (default 1)")
     start.add_argument("--cni", default="auto", help="how pods are connected: bridge, flannel, false")
+    start.add_argument("--addons", action="append", choices=list(ADDONS), metavar="NAME", help="as addons enable")
     for name in IGNORED:
         start.add_argument(f"--{name}", help="taken and ignored: no machine is made here")
+    addons = commands.add_parser("addons", parents=[everywhere], help="the cluster's DNS: minikube addons enable dns")
+    addons.add_argument("what", choices=["list", "enable", "disable"])
+    addons.add_argument("name", nargs="?", choices=list(ADDONS), metavar="NAME", help="dns")
     ssh = commands.add_parser("ssh", parents=[everywhere], help="a shell on a node, or a command there")
     ssh.add_argument("-n", "--node", default="", help="which node (default: the first)")
     ssh.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from labhelpers.cluster.cluster import Cluster
-from labhelpers.cluster.minikube.arguments import IGNORED, PROFILE, is_not_here, parser
+from labhelpers.cluster.minikube.arguments import ADDONS, IGNORED, PROFILE, is_not_here, parser
 from labhelpers.cluster.minikube.shell import become_shell
 from labhelpers.cluster.pod_network import NETWORKS
 from labhelpers.cluster.state import State
@@ -33,7 +33,8 @@ def main(argv: Sequence[str]) -> int:
             raise BadInput(f"There is no profile {profile!r} here.", "There is one, minikube: leave -p out.")
         if is_not_here(options.command):
             raise BadInput(
-                f"`minikube {options.command}` is not implemented here.", "There is start, ssh, status, ip and delete."
+                f"`minikube {options.command}` is not implemented here.",
+                "There is start, ssh, status, ip, addons and delete.",
             )
         job: Callable[..., int] = _COMMANDS[options.command]
         return job(options, beyond)
@@ -116,14 +117,32 @@ def _start(options: object, _: list[str]) -> int:
     for name in IGNORED:
         if given[name.replace("-", "_")] is not None:
             _say(f"--{name} is ignored: it is about a machine")
-    cluster = Cluster(count, names=_names(count) if count > 0 else None, network=network)
+    names = _names(count) if count > 0 else None
+    cluster = Cluster(count, names=names, network=network, dns=bool(given["addons"]))
     for node in cluster.nodes:
         _say(f"Node {node.name}: {node.address}, pods {node.pod_cidr}")
     if network == "none":
         _say("No network for pods: the nodes are not ready until one is configured")
     else:
         _say(f"Configured {network} CNI (Container Networking Interface)")
+    if given["addons"]:
+        _say("Enabled addons: dns")
     _say('Done! kubectl is now configured to use the cluster and the "default" namespace')
+    return 0
+
+
+def _addons(options: object, _: list[str]) -> int:
+    """Real minikube has DNS without being asked; here it would cost a pod and an address in every lab."""
+    what, name = vars(options)["what"], vars(options)["name"]
+    cluster = _running()
+    if what == "list":
+        for one, does in ADDONS.items():
+            print(f"{one}\t{'enabled' if cluster.has_dns else 'disabled'}\t{does}")
+        return 0
+    if name is None:
+        raise BadInput(f"minikube addons {what} needs a name.", f"There is {', '.join(ADDONS)}.")
+    (cluster.enable_dns if what == "enable" else cluster.disable_dns)()
+    _say(f"The '{name}' addon is {what}d")
     return 0
 
 
@@ -184,6 +203,6 @@ def _version(options: object, _: list[str]) -> int:
 
 
 _COMMANDS: dict[str, Callable[[object, list[str]], int]] = {
-    "start": _start, "ssh": _ssh, "status": _status, "delete": _delete, "ip": _ip, "kubectl": _kubectl, "node": _nodes,
-    "version": _version,
+    "start": _start, "ssh": _ssh, "status": _status, "addons": _addons, "delete": _delete, "ip": _ip,
+    "kubectl": _kubectl, "node": _nodes, "version": _version,
 }  # fmt: skip
