@@ -99,6 +99,7 @@ class Recorder:
             "metadata": {"name": name, "namespace": namespace},
             "involvedObject": involved,
             "reason": reason,
+            "action": reason,  # a real API server wants one where there is an eventTime
             "message": message,
             "type": kind,
             "source": {"component": self._component, **({"host": self._host} if self._host else {})},

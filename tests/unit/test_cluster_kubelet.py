@@ -199,6 +199,15 @@ def test_a_pod_that_asks_for_nothing_special_is_told_nothing() -> None:
     assert not list(ignored(pod(securityContext={}), one_user=True))
 
 
+def test_the_volume_of_the_service_accounts_token_stays_empty_and_that_is_said() -> None:
+    place = {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    volume = {"name": "token", "projected": {"sources": []}}
+    given = pod(containers=[{"name": "web", "volumeMounts": [place]}], volumes=[volume])
+    assert [said.partition(" stays empty")[0] for said in ignored(given, one_user=True)] == ["spec.volumes{token}"]
+    elsewhere = pod(containers=[{"name": "web", "volumeMounts": [{**place, "mountPath": "/x"}]}], volumes=[volume])
+    assert not list(ignored(elsewhere, one_user=True))
+
+
 def test_each_thing_that_has_no_effect_is_said_once() -> None:
     web = {
         "name": "web",

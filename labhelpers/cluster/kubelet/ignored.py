@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from labhelpers.cluster.kubelet.volumes import has_token
+
 __all__ = ["ignored"]
 
 _OF_POD = {
@@ -50,6 +52,9 @@ def ignored(pod: Mapping[str, Any], *, one_user: bool) -> Iterator[str]:
     security = spec.get("securityContext") or {}
     yield from _named("spec.securityContext", security, _OF_PODS_SECURITY)
     yield from _user("spec.securityContext", security, one_user)
+    for volume in spec.get("volumes") or ():
+        if has_token(pod, volume["name"]):
+            yield f"spec.volumes{{{volume['name']}}} stays empty: no pod here can reach the API server with its token"
     for key in ("initContainers", "containers"):
         for container in spec.get(key) or ():
             yield from _of_container(f"spec.{key}{{{container['name']}}}", container, key, one_user)

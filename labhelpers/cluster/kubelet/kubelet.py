@@ -34,6 +34,7 @@ __all__ = ["Kubelet"]
 
 _OFTEN = 0.25  # seconds between looks at /etc/cni/net.d
 _HEARTBEAT = 10.0
+_AGAIN = 1.0  # seconds until an API server that did not answer is asked again
 _NOT_INITIALIZED = (
     "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
 )
@@ -202,6 +203,8 @@ class Kubelet:
                         self._pod(event.object, gone=event.type == "DELETED")
             except Gone:
                 continue
+            except Refused:  # the API server does not answer: pods go on as they are until it does
+                self._stop.wait(_AGAIN)
 
     def _forget_all_but(self, seen: set[str] | None) -> None:
         """Pods that were deleted while nobody watched."""

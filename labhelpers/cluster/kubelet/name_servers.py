@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labhelpers.store import PODS, Gone, Store
+from labhelpers.store import PODS, Gone, Refused, Store
 
 __all__ = ["NameServers"]
 
+_AGAIN = 1.0  # seconds
 _NAMESPACE, _LABELS = "kube-system", "k8s-app=kube-dns"
 
 
@@ -31,14 +32,16 @@ class NameServers:
     def _run(self) -> None:
         while not self._stop.is_set():
             found: dict[str, str] = {}
-            with self._store.watch(PODS, _NAMESPACE, labels=_LABELS) as self._watch:
-                if self._stop.is_set():  # it was closed before the watch could be
-                    return
-                try:
+            try:
+                with self._store.watch(PODS, _NAMESPACE, labels=_LABELS) as self._watch:
+                    if self._stop.is_set():  # it was closed before the watch could be
+                        return
                     for event in self._watch:
                         self._look(event.type, event.object, found)
-                except Gone:  # too far behind: look at everything again
-                    continue
+            except Gone:  # too far behind: look at everything again
+                continue
+            except Refused:  # the API server does not answer
+                self._stop.wait(_AGAIN)
 
     def _look(self, kind: str, pod: Mapping[str, Any], found: dict[str, str]) -> None:
         meta, address = pod["metadata"], (pod.get("status") or {}).get("podIP")
