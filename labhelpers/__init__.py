@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from labhelpers.cluster import Cluster
+    from labhelpers.conformance.policy import truth_table
     from labhelpers.course import check, expect, hint, progress, solution
     from labhelpers.doctor import doctor
     from labhelpers.lab import Bridge, Lab, Namespace, Node, Pod, Veth, checkpoint
+    from labhelpers.networks import Calico, Canal, Flannel
+    from labhelpers.networks.policy import explain
     from labhelpers.topology import Snapshot, diff
     from labhelpers.trace import walk
     from labhelpers.views import Player, Topology, side_by_side
 
 __all__ = [
     "Bridge",
+    "Calico",
+    "Canal",
     "Cluster",
+    "Flannel",
     "Lab",
     "Namespace",
     "Node",
@@ -36,16 +42,21 @@ __all__ = [
     "diff",
     "doctor",
     "expect",
+    "explain",
     "hint",
     "progress",
     "side_by_side",
     "solution",
+    "truth_table",
     "walk",
 ]
 
 _HOME = {
     "Bridge": "lab",
+    "Calico": "networks",
+    "Canal": "networks",
     "Cluster": "cluster",
+    "Flannel": "networks",
     "Lab": "lab",
     "Namespace": "lab",
     "Node": "lab",
@@ -59,10 +70,12 @@ _HOME = {
     "diff": "topology",
     "doctor": "doctor",
     "expect": "course",
+    "explain": "networks.policy",
     "hint": "course",
     "progress": "course",
     "side_by_side": "views",
     "solution": "course",
+    "truth_table": "conformance.policy",
     "walk": "trace",
 }
 

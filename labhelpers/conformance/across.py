@@ -7,15 +7,15 @@ whom, RFC 791 and RFC 768 for how much a packet may hold.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, permutations
 from typing import TypeVar
 
-from labhelpers.conformance.network import addresses
+from labhelpers.conformance.network import AnyPod, addresses
 from labhelpers.conformance.row import Row, first_three
 from labhelpers.errors import NotFound
-from labhelpers.lab import Lab, Namespace, Pod
+from labhelpers.lab import Lab, Namespace
 from labhelpers.linux.delivery import LARGEST_DATAGRAM, Receipt, Receivers, deliver
 from labhelpers.linux.records import Rows
 
@@ -32,17 +32,18 @@ _SIZES = (1, 512, 1372, 1400, 1422, 1452, 1472, 1473, 1500, 2960, 9000, 32768)
 _TCP_SIZES = (*_SIZES, 65536)
 _UDP_SIZES = (*_SIZES, LARGEST_DATAGRAM)
 
-Pair = tuple[Namespace, Pod]
+Pair = tuple[Namespace, AnyPod]
 Result = TypeVar("Result")
 
 
-def across_nodes(lab: Lab) -> Rows[Row]:
+def across_nodes(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
     """Send bytes from every pod, and every node, to every pod of another node, and compare what arrives.
 
     While it runs, each pod has a TCP and a UDP socket more, on port 8766.
 
     Args:
         lab: with pods on two nodes or more; a carrier, or routes made by hand, connects them.
+        pods: these instead, such as those that a CNI runtime made.
 
     Returns:
         one row a rule: ``pod-to-pod``, ``no-nat``, ``node-to-pod``, ``tcp-sizes``, ``udp-sizes``.  The last two are
@@ -52,7 +53,7 @@ def across_nodes(lab: Lab) -> Rows[Row]:
         NotFound: no two nodes have pods.
         AlreadyExists: something uses the port in a pod.
     """
-    pods = lab.pods
+    pods = tuple(lab.pods if pods is None else pods)
     firsts = tuple({pod.node.name: pod for pod in reversed(pods)}.values())[::-1]
     if len(firsts) < 2:
         raise NotFound(
@@ -130,7 +131,7 @@ def _untranslated(attempts: list[tuple[Pair, Receipt]]) -> Row:
     changed = [
         f"{a.name} → {b.name}: arrived as {saw}"
         for a, b, saw in arrived
-        if not (isinstance(a, Pod) and saw in addresses(a))
+        if not (isinstance(a, AnyPod) and saw in addresses(a))
     ]
     seen = f"{len(arrived)} source addresses, none changed" if arrived else "no connection to look at"
     return Row(

@@ -6,18 +6,21 @@ Source: https://kubernetes.io/docs/concepts/services-networking/ ("The Kubernete
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
 
+from labhelpers.cni import CniPod
 from labhelpers.conformance.row import Row, first_three
 from labhelpers.errors import NotFound
 from labhelpers.lab import Lab, Namespace, Pod
 from labhelpers.linux.records import Rows
 from labhelpers.linux.traffic import Reply
 
-__all__ = ["addresses", "network_model"]
+__all__ = ["AnyPod", "addresses", "network_model"]
+
+AnyPod = Pod | CniPod
 
 PORT = 8765  # an unlikely one: a pod of the learner may serve 80 or 8080
 PATIENCE = 0.5  # seconds; an answer inside one machine takes less than a millisecond
@@ -25,13 +28,14 @@ _DOCS = "Kubernetes docs, network model"
 _CLASSIC = "the classic fourth rule"
 
 
-def network_model(lab: Lab) -> Rows[Row]:
+def network_model(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
     """Open a connection from every pod and every node to every pod, and read the source addresses that arrive.
 
     While it runs, each pod has one more process that listens on TCP port 8765.
 
     Args:
         lab: with at least two pods.
+        pods: these instead, such as those that a CNI runtime made.
 
     Returns:
         one row a rule: ``unique-ip``, ``pod-to-pod``, ``no-nat``, ``node-to-pod``, ``same-ip``.
@@ -39,7 +43,7 @@ def network_model(lab: Lab) -> Rows[Row]:
     Raises:
         NotFound: the lab has fewer than two pods.
     """
-    pods = lab.pods
+    pods = tuple(lab.pods if pods is None else pods)
     if len(pods) < 2:
         raise NotFound(
             "The model is about pods that talk, and this lab has fewer than two.", "checkpoint('03') makes four."
@@ -61,13 +65,13 @@ def network_model(lab: Lab) -> Rows[Row]:
     )
 
 
-Attempts = list[tuple[Namespace, Pod, Reply]]
+Attempts = list[tuple[Namespace, AnyPod, Reply]]
 
 
-def _connect(pairs: Iterable[tuple[Namespace, Pod]]) -> Attempts:
+def _connect(pairs: Iterable[tuple[Namespace, AnyPod]]) -> Attempts:
     """All connections side by side, so that a broken network costs one time limit and not one per pair."""
 
-    def attempt(pair: tuple[Namespace, Pod]) -> tuple[Namespace, Pod, Reply]:
+    def attempt(pair: tuple[Namespace, AnyPod]) -> tuple[Namespace, AnyPod, Reply]:
         source, target = pair
         return source, target, source.connect(target.address, PORT, timeout=PATIENCE)
 
@@ -75,12 +79,12 @@ def _connect(pairs: Iterable[tuple[Namespace, Pod]]) -> Attempts:
         return list(pool.map(attempt, pairs))
 
 
-def addresses(pod: Pod) -> tuple[str, ...]:
+def addresses(pod: AnyPod) -> tuple[str, ...]:
     """What the kernel says the pod's own addresses are, without prefix length."""
     return tuple(address.split("/")[0] for link in pod.links() if link.kind != "loopback" for address in link.addresses)
 
 
-def _unique(pods: tuple[Pod, ...]) -> Row:
+def _unique(pods: Sequence[AnyPod]) -> Row:
     holders = defaultdict(list)
     for pod in pods:
         for address in addresses(pod) or ("no address",):
@@ -106,7 +110,7 @@ def _reached(rule: str, attempts: Attempts, why: str) -> Row:
 
 
 def _untranslated(attempts: Attempts) -> Row:
-    answered = [(a, b, reply.saw) for a, b, reply in attempts if reply.ok and isinstance(a, Pod)]
+    answered = [(a, b, reply.saw) for a, b, reply in attempts if reply.ok and isinstance(a, AnyPod)]
     changed = [f"{a.name} → {b.name}: arrived as {saw}" for a, b, saw in answered if saw not in _addresses_of(a)]
     return Row(
         "no-nat",
@@ -119,11 +123,11 @@ def _untranslated(attempts: Attempts) -> Row:
 
 
 def _addresses_of(namespace: Namespace) -> tuple[str, ...]:
-    assert isinstance(namespace, Pod)
+    assert isinstance(namespace, AnyPod)
     return addresses(namespace)
 
 
-def _same(pods: tuple[Pod, ...], attempts: Attempts) -> Row:
+def _same(pods: Sequence[AnyPod], attempts: Attempts) -> Row:
     outside: dict[str, set[str]] = defaultdict(set)
     for source, _, reply in attempts:
         if reply.saw:

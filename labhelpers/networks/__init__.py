@@ -1,1 +1,11 @@
-"""Networks: the parts that CNI families are made of, each on a page of its own."""
+"""CNI families, each a short composition of parts: how pods are attached, routed, and guarded."""
+
+from labhelpers.networks.about import About
+from labhelpers.networks.calico import Calico
+from labhelpers.networks.canal import Canal
+from labhelpers.networks.flannel import Flannel
+from labhelpers.networks.installed import Installed
+from labhelpers.networks.network import Network
+from labhelpers.networks.plain_bridge import PlainBridge
+
+__all__ = ["About", "Calico", "Canal", "Flannel", "Installed", "Network", "PlainBridge"]

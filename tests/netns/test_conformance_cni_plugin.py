@@ -27,6 +27,7 @@ pytestmark = pytest.mark.once
 OURS: dict[str, dict[str, Any]] = {
     "lab-bridge": {"type": "lab-bridge", "isGateway": True, "ipam": {"type": "lab-host-local"}},
     "lab-ptp": {"type": "lab-ptp", "ipam": {"type": "lab-host-local"}},
+    "lab-calico": {"type": "lab-calico", "ipam": {"type": "lab-host-local"}},
     "lab-bridge with host-local": {"type": "lab-bridge", "isGateway": True, "ipam": {"type": "host-local"}},
 }
 THEIRS: dict[str, dict[str, Any]] = {
@@ -74,7 +75,7 @@ def test_ours_meet_every_requirement(lab: Lab, node: Node, plugin: str) -> None:
     rows = cni.plugin(node, OURS[plugin])
     speaks_all = OURS[plugin]["ipam"]["type"] == "lab-host-local"
     assert {row.id: row.seen for row in rows if row.ok is False} == {}
-    not_asked = NEEDS_A_BRIDGE if plugin == "lab-ptp" else set()
+    not_asked = NEEDS_A_BRIDGE if plugin in ("lab-ptp", "lab-calico") else set()
     assert {row.id for row in rows if row.ok is None} == not_asked | (set() if speaks_all else NOT_SPOKEN)
     assert len(rows) == len({row.id for row in rows}) > 60
     assert all(re.match("section [1-5]|with care|the course", row.source) and row.why.endswith(".") for row in rows)

@@ -23,30 +23,29 @@ if TYPE_CHECKING:
     from labhelpers.cni.plugin.kernel import Place
     from labhelpers.cni.plugin.skeleton import Request
 
-__all__ = ["attach", "check", "ready"]
+__all__ = ["attach", "check", "mtu", "ready", "single"]
 
 _LINK_LOCAL = "fe80::1/64"
 
 
 def attach(request: Request, here: Place, pod: Place, ipam: Delegated) -> dict[str, Any]:
     """Make the cable, give the container a single address, and the node a route to it."""
-    mtu = _mtu(request)
-    cable = Cable(request, here, pod, mtu=mtu)
+    cable = Cable(request, here, pod, mtu=mtu(request))
     answer = ipam.answer()
     ips = addressing.require_ips(answer)
     for one in ips:
         if not one.get("gateway"):
             raise PluginError(7, f"the IPAM plugin gave {one['address']} no gateway")
-    singles = [_single(one["address"]) for one in ips]
+    singles = [single(one["address"]) for one in ips]
     addressing.on_interface(pod, request, singles)
-    for one, single in zip(ips, singles, strict=True):
-        addressing.add_unless_there(pod, _single(one["gateway"]), device=request.ifname)
-        address.add(here.changes, cable.host, _single(one["gateway"]), is_unique=True)
-        if ":" in single:
+    for one, alone in zip(ips, singles, strict=True):
+        addressing.add_unless_there(pod, single(one["gateway"]), device=request.ifname)
+        address.add(here.changes, cable.host, single(one["gateway"]), is_unique=True)
+        if ":" in alone:
             # a router asks for neighbours with such a source, and the kernel's own takes a second or two to be usable
             address.add(here.changes, cable.host, _LINK_LOCAL, is_unique=True)
         # the cable of the address's last owner may still be about to go
-        route.replace(here.changes, single, device=cable.host)
+        route.replace(here.changes, alone, device=cable.host)
     here.changes.apply()
     routes = answer.get("routes") or []
     gateways = {":" in one["address"]: one["gateway"] for one in ips}
@@ -55,7 +54,7 @@ def attach(request: Request, here: Place, pod: Place, ipam: Delegated) -> dict[s
     addressing.forwarding(ips)
     return {
         "interfaces": cable.interfaces(),
-        "ips": [{**one, "address": single, "interface": 1} for one, single in zip(ips, singles, strict=True)],
+        "ips": [{**one, "address": alone, "interface": 1} for one, alone in zip(ips, singles, strict=True)],
         "routes": routes,
         "dns": answer.get("dns") or {},
     }
@@ -78,13 +77,14 @@ def ready(request: Request, here: Place) -> None:
     """Nothing of the node is needed beforehand."""
 
 
-def _mtu(request: Request) -> int:
-    mtu = request.config.get("mtu") or 1500
-    if not isinstance(mtu, int) or isinstance(mtu, bool) or not 68 <= mtu <= 65535:
-        raise PluginError(7, f"mtu={mtu!r} is not a number of bytes from 68 to 65535")
-    return mtu
+def mtu(request: Request) -> int:
+    """The configuration's ``mtu`` in bytes."""
+    value = request.config.get("mtu") or 1500
+    if not isinstance(value, int) or isinstance(value, bool) or not 68 <= value <= 65535:
+        raise PluginError(7, f"mtu={value!r} is not a number of bytes from 68 to 65535")
+    return value
 
 
-def _single(text: str) -> str:
+def single(text: str) -> str:
     """The address alone, as an interface gets it: ``10.0.1.10/32``."""
     return f"{text.split('/')[0]}/{128 if ':' in text else 32}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Cable", "add", "check", "gc", "has", "node_end", "ready", "unplug"]
 
 _LABEL = "cni"
+_CALICO = "lab-calico"  # it names cables as Calico does
 
 
 class Cable:
@@ -26,13 +27,18 @@ class Cable:
 
     The node's end carries in its alias whose it is, so that DEL and GC can tell without any file.
 
+    Args:
+        mtu: bytes.
+        host_mac: of the node's end; by default one that no other cable has.
+
     Raises:
         PluginError: the container has an interface of this name.
     """
 
-    def __init__(self, request: Request, here: Place, pod: Place, *, mtu: int) -> None:
+    def __init__(self, request: Request, here: Place, pod: Place, *, mtu: int, host_mac: str = "") -> None:
         parts = _parts(request)
-        self.host, self.mac, self.host_mac = node_end(request), fixed_mac(*parts), fixed_mac(*parts, "node")
+        self.host, self.mac = node_end(request), fixed_mac(*parts)
+        self.host_mac = host_mac or fixed_mac(*parts, "node")
         near = veth.Plug(self.host, self.host_mac)
         far = veth.Plug(request.ifname, self.mac, pod.changes.namespace, pod.fd)
         # the node's end is up before the container's: so that has a signal at once, and need not wait for the kernel
@@ -91,6 +97,9 @@ def unplug(request: Request) -> None:
 
 def node_end(request: Request) -> str:
     """What the node's end of the cable is called."""
+    if request.config.get("type") == _CALICO:
+        name: str = _part("calico").node_end_of(*_parts(request))
+        return name
     return fixed_name(*_parts(request))
 
 

@@ -14,6 +14,7 @@ __all__ = ["Standing", "gateways"]
 #: seconds.  A cable that has just come loses the first question for the gateway's MAC address, and on a busy machine
 #: the second too; they come a second apart.  A wrong MAC address that is known stays so for eight seconds or more.
 _PATIENCE = 5.0
+_LINK_LOCAL = "169.254."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,15 @@ def gateways(added: Exchange, trial: Trial, container: str) -> tuple[str, ...]:
 
 
 def _reaches(trial: Trial, container: str, address: str) -> bool:
-    """Does a ping from the container come back?"""
+    """Does a ping from the container come back?
+
+    A link-local gateway is nobody's address: it only has to be answered for when asked by ARP.
+    """
     inside, end = trial.inside(container), time.monotonic() + _PATIENCE
     while not inside.ping(address, timeout=0.5):
+        known = inside.neighbours().where(address=address)
+        if address.startswith(_LINK_LOCAL) and any(one.mac for one in known):
+            return True
         if time.monotonic() > end:
             return False
     return True

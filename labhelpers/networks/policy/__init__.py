@@ -4,5 +4,17 @@ from labhelpers.networks.policy.counters import Counter
 from labhelpers.networks.policy.enforcer import Applied, Enforcer
 from labhelpers.networks.policy.explain import Explanation, Side, explain
 from labhelpers.networks.policy.through_node import through_the_node
+from labhelpers.networks.policy.world import HasObjects, Objects, objects_of
 
-__all__ = ["Applied", "Counter", "Enforcer", "Explanation", "Side", "explain", "through_the_node"]
+__all__ = [
+    "Applied",
+    "Counter",
+    "Enforcer",
+    "Explanation",
+    "HasObjects",
+    "Objects",
+    "Side",
+    "explain",
+    "objects_of",
+    "through_the_node",
+]

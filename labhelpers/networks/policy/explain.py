@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.networks.policy.model import DIRECTIONS, Direction, Peer, Policy, Port, Rule
-from labhelpers.networks.policy.world import KnownPod, Objects, World
+from labhelpers.networks.policy.world import HasObjects, KnownPod, Objects, World, objects_of
 
 __all__ = ["Explanation", "Side", "explain"]
 
@@ -61,11 +61,13 @@ class Explanation:
         return refused.why if refused else f"{self.egress.why} {self.ingress.why}"
 
 
-def explain(objects: Objects, source: str, destination: str, port: int, protocol: str = "TCP") -> Explanation:
+def explain(
+    objects: Objects | HasObjects, source: str, destination: str, port: int, protocol: str = "TCP"
+) -> Explanation:
     """Say which policy and which rule decide about a connection.  Changes nothing, and asks no kernel.
 
     Args:
-        objects: the API's ``pods``, ``namespaces`` and ``networkpolicies``.
+        objects: a cluster; or the API's ``pods``, ``namespaces`` and ``networkpolicies``.
         source, destination: ``"default/web"``, ``"web"`` for one of the namespace default, or an address.
         port: 1 to 65535, of the destination.
         protocol: ``TCP`` or ``UDP``.
@@ -77,7 +79,7 @@ def explain(objects: Objects, source: str, destination: str, port: int, protocol
         raise BadInput(f"{port!r} is not a port.", "Use a whole number from 1 to 65535.")
     if protocol not in ("TCP", "UDP"):
         raise BadInput(f"{protocol!r} is not a protocol that is enforced here.", "Use TCP or UDP.")
-    return _Explainer(World(objects), source, destination, port, protocol).explanation()
+    return _Explainer(World(objects_of(objects)), source, destination, port, protocol).explanation()
 
 
 class _Explainer:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from labhelpers.networks.policy.model import Direction, Peer, Policy, read_policy
 from labhelpers.store import by_selector
 
-__all__ = ["KnownPod", "Objects", "World"]
+__all__ = ["HasObjects", "KnownPod", "Objects", "World", "objects_of"]
 
 #: the API's objects, by the plural of their kind: ``pods``, ``namespaces``, ``networkpolicies``
-Objects = Mapping[str, Iterable[Mapping[str, Any]]]
+Objects = Mapping[str, Sequence[Mapping[str, Any]]]
 _ENDED = ("Succeeded", "Failed")
+
+
+class HasObjects(Protocol):
+    """What knows the API's objects, such as a cluster."""
+
+    def objects(self) -> Objects:
+        """Those of now."""
+
+
+def objects_of(source: Objects | HasObjects) -> Objects:
+    """The objects themselves, or those that a cluster has now."""
+    return source if isinstance(source, Mapping) else source.objects()
 
 
 @dataclass(frozen=True, slots=True)

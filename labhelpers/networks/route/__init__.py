@@ -4,8 +4,25 @@ from labhelpers.networks.route.bgp import Bgp, BgpOverIpInIp
 from labhelpers.networks.route.carrier import Carrier, Leg
 from labhelpers.networks.route.host_gateway import HostGateway
 from labhelpers.networks.route.ip_in_ip import IpInIp
-from labhelpers.networks.route.vxlan import Vxlan
+from labhelpers.networks.route.other import Known, Other
+from labhelpers.networks.route.vxlan import CalicoVxlan, Vxlan
+from labhelpers.networks.route.vxlan_cross_subnet import CalicoVxlanCrossSubnet
 from labhelpers.networks.route.vxlan_learning import VxlanLearning
-from labhelpers.networks.route.wireguard import WireGuard
+from labhelpers.networks.route.wireguard import FlannelWireGuard, WireGuard
 
-__all__ = ["Bgp", "BgpOverIpInIp", "Carrier", "HostGateway", "IpInIp", "Leg", "Vxlan", "VxlanLearning", "WireGuard"]
+__all__ = [
+    "Bgp",
+    "BgpOverIpInIp",
+    "CalicoVxlan",
+    "CalicoVxlanCrossSubnet",
+    "Carrier",
+    "FlannelWireGuard",
+    "HostGateway",
+    "IpInIp",
+    "Known",
+    "Leg",
+    "Other",
+    "Vxlan",
+    "VxlanLearning",
+    "WireGuard",
+]

@@ -12,8 +12,11 @@ from labhelpers.linux.records import Route, Rows
 from labhelpers.networks import bird
 from labhelpers.networks.route.carrier import Carrier, Leg
 from labhelpers.networks.route.ip_in_ip import IpInIp
+from labhelpers.networks.route.other import Other
 
 __all__ = ["Bgp", "BgpOverIpInIp"]
+
+_GRACEFUL = 120  # seconds, Calico's
 
 
 class Bgp(Carrier):
@@ -55,22 +58,30 @@ class Bgp(Carrier):
         self._configuration = bird.Configuration(hold_time, bfd, graceful_restart, self._tunnel)
         super().__init__(lab, nodes=nodes)
 
+    @classmethod
+    def for_agent(cls) -> Bgp:
+        """See ``Carrier.for_agent``.  Routes outlive a BIRD that was killed, as in Calico."""
+        self = super().for_agent()
+        self._configuration = bird.Configuration(graceful_restart=_GRACEFUL, tunnel=cls._tunnel)
+        return self
+
     # --- what it does on a node -------------------------------------------------------------------------------------
 
     def _join(self, node: Node) -> None:
         process.end(process.find(node.inode, "bird"))  # ours, if it does not answer any more: see _require_free
-        bird.start(node, self._configuration)
+        # with those it knew: a BIRD that begins with nobody takes the routes away that an earlier one has left
+        bird.start(node, self._configuration, bird.peers(node))
 
     def _has_joined(self, node: Node) -> bool:
         return super()._has_joined(node) and bird.is_running(node)
 
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
         known = bird.peers(node)
         wanted = known | {peer.address for peer in peers}
         if wanted != known:
             bird.configure(node, self._configuration, wanted)
 
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
         known = bird.peers(node)
         wanted = known - {peer.address for peer in peers}
         if wanted != known:
@@ -78,10 +89,17 @@ class Bgp(Carrier):
                 bird.configure(node, self._configuration, wanted)
         bird.drop_routes(node, [peer.pod_cidr for peer in peers])
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        addresses = {peer.address for peer in peers}
+        if bird.peers(node) - addresses:
+            bird.configure(node, self._configuration, addresses)
+        wanted = {peer.pod_cidr for peer in peers}
+        bird.drop_routes(node, [block for block in self._routes(node) if block not in wanted])
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         bird.stop(node)
 
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterator[Leg]:
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterator[Leg]:
         silent = ""
         found: dict[str, bird.Session] = {}
         try:
@@ -109,7 +127,7 @@ class Bgp(Carrier):
             for one in node.routes().where(protocol="bird", table="main", kind="unicast", device=self.device)
         }
 
-    def _require_free(self, node: Node, peers: Sequence[Node], *, has_device: bool = False) -> None:
+    def _require_free(self, node: Node, peers: Sequence[Other], *, has_device: bool = False) -> None:
         if not has_device and process.find(node.inode, "bird"):
             raise AlreadyExists(
                 f"A BIRD runs on {node.name} already.",
@@ -173,12 +191,15 @@ class BgpOverIpInIp(Bgp, IpInIp):
             IpInIp._join(self, node)
         Bgp._join(self, node)  # BIRD is to find the device
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _has_joined(self, node: Node) -> bool:
+        return IpInIp._has_joined(self, node) and bird.is_running(node)
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         Bgp._leave(self, node, peers)
         IpInIp._leave(self, node, peers)
 
 
-def _no_session(peer: Node, session: bird.Session | None) -> str:
+def _no_session(peer: Other, session: bird.Session | None) -> str:
     if session is None:
         return f"session with {peer.address}"
     why = f" ({session.error})" if session.error else ""

@@ -21,6 +21,7 @@ from labhelpers.linux import link, names, process
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
 from labhelpers.networks import bird
+from labhelpers.networks.route.other import Other
 
 __all__ = ["Carrier", "Leg"]
 
@@ -111,24 +112,62 @@ class Carrier(ABC):
         """Give the node what it needs before it can know others: a device, a daemon."""
 
     @abstractmethod
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
         """Teach the node the ways to the pods of these peers that it does not know yet."""
 
     @abstractmethod
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
         """Make the node forget those of these peers it knows.  A peer may be gone: only its addresses are asked."""
 
     @abstractmethod
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        """Make the node forget whom it knows and who is none of these peers; asked of the kernel or the daemon."""
+
+    @abstractmethod
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         """Undo what ``_join`` and ``_learn`` did on the node, however much of it is there."""
 
     @abstractmethod
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterable[Leg]:
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterable[Leg]:
         """Ask the kernel (or the daemon) of a node how it reaches these peers' pods."""
 
     def _has_joined(self, node: Node) -> bool:
         """Is what ``_join`` gave the node still there?"""
         return any(one.name == self.device for one in node.links())
+
+    @classmethod
+    def _is_set_up(cls, node: Node) -> bool:
+        """Is the device not only there, but up and with an address?"""
+        return any(one.name == cls.device and one.up and bool(one.addresses) for one in node.links())
+
+    @classmethod
+    def prepare(cls, node: Node) -> None:
+        """Give a node what a module of the kernel would, where the kernel lacks it: the device, and who serves it.
+
+        Only for agents, which come and go: such a program is to live as long as the node.  Most need none.
+        """
+        del node
+
+    @classmethod
+    def for_agent(cls: type[Made]) -> Made:
+        """A carrier that serves no lab, for an agent of one node, which calls ``reconcile``."""
+        self = cls.__new__(cls)
+        self._members = []
+        return self
+
+    def reconcile(self, node: Node, peers: Sequence[Other]) -> None:
+        """Make one node's part as it must be for exactly these peers: what is missing is put there, what is of no
+        peer goes.  Nothing is remembered from the last time, and what is right is not touched.
+
+        Raises:
+            LabError: called again, it goes on.
+
+        Shell: see the carrier.
+        """
+        if not self._has_joined(node):
+            self._join(node)
+        self._learn(node, peers)
+        self._forget_all_but(node, peers)
 
     # --- nodes come and go ------------------------------------------------------------------------------------------
 
@@ -202,7 +241,7 @@ class Carrier(ABC):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(node.name for node in self.nodes) or 'of no node'}: {self.way}>"
 
-    def _take_back(self, node: Node, peers: Sequence[Node]) -> None:
+    def _take_back(self, node: Node, peers: Sequence[Other]) -> None:
         """``_leave``, but a node that is gone has taken all with it."""
         if node.exists:
             with suppress(Vanished):
@@ -294,7 +333,7 @@ class Carrier(ABC):
                         "Give each node a pod_cidr of its own.",
                     )
 
-    def _require_free(self, node: Node, peers: Sequence[Node], *, has_device: bool = False) -> None:
+    def _require_free(self, node: Node, peers: Sequence[Other], *, has_device: bool = False) -> None:
         """Nobody else carries packets from this node to these peers: two carriers would take each other's routes."""
         if not has_device and self.device != "eth0" and any(one.name == self.device for one in node.links()):
             raise AlreadyExists(
@@ -318,7 +357,7 @@ class Carrier(ABC):
                     )
 
     @staticmethod
-    def _require_no_bird(node: Node, peers: Sequence[Node]) -> None:
+    def _require_no_bird(node: Node, peers: Sequence[Other]) -> None:
         """A BIRD that knows these peers writes the routes to their pods as soon as it has heard of them."""
         told = bird.peers(node)
         if any(peer.address in told for peer in peers) and process.find(node.inode, "bird"):

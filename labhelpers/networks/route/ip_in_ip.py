@@ -14,6 +14,7 @@ from labhelpers.lab.journal import journal
 from labhelpers.linux import address, ipip, link, route
 from labhelpers.linux.records import Link, Route, Rows
 from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.other import Other
 from labhelpers.networks.route.tunnel import end_of
 
 __all__ = ["IpInIp"]
@@ -41,6 +42,8 @@ class IpInIp(Carrier):
     overhead = ipip.OVERHEAD
     device = "tunl0"
 
+    way = _KERNEL
+
     def __init__(self, lab: Lab, *, nodes: Sequence[Node] | None = None) -> None:
         self.way = _KERNEL
         super().__init__(lab, nodes=nodes)
@@ -49,10 +52,22 @@ class IpInIp(Carrier):
         if not self._is_made_by_the_kernel(node):
             self._start_program(node)
             self.way = _OWN
+        there = self._its_link(node)
         with node.changes() as changes:
             link.set_mtu(changes, self.device, node.links()["eth0"].mtu - self.overhead)
-            address.add(changes, self.device, f"{end_of(node)}/32")
+            if there is None or not there.addresses:
+                address.add(changes, self.device, f"{end_of(node)}/32")
             link.up(changes, self.device)
+
+    @classmethod
+    def prepare(cls, node: Node) -> None:
+        """See ``Carrier.prepare``: ``tunl0``, by the course's program where the kernel has no IPIP."""
+        carrier = cls.for_agent()
+        if not carrier._is_made_by_the_kernel(node):
+            carrier._start_program(node)
+
+    def _has_joined(self, node: Node) -> bool:
+        return self._is_set_up(node)
 
     def _is_made_by_the_kernel(self, node: Node) -> bool:
         if self._its_link(node) is not None:  # the module's own, which every namespace has; see _require_free
@@ -75,21 +90,28 @@ class IpInIp(Carrier):
             )
         journal.add([f"ip netns exec {node.name} python -m {_PROGRAM} {self.device} {node.address}"])
 
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
         known = self._known(node.routes())
         with node.changes() as changes:
             for peer in peers:
                 if (peer.pod_cidr, peer.address) not in known:
                     route.add(changes, peer.pod_cidr, via=peer.address, device=self.device, onlink=True)
 
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
         known = self._known(node.routes())
         with node.changes() as changes:
             for peer in peers:
                 if (peer.pod_cidr, peer.address) in known:
                     route.delete(changes, peer.pod_cidr, via=peer.address, device=self.device)
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        wanted = {(peer.pod_cidr, peer.address) for peer in peers}
+        with node.changes() as changes:
+            for block, via in self._known(node.routes()) - wanted:
+                if via:
+                    route.delete(changes, block, via=via, device=self.device)
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         """The device takes its routes with it, and the program ends with its device.
 
         The module's own device cannot be deleted: it is left as it was, down and without an address.
@@ -103,7 +125,7 @@ class IpInIp(Carrier):
             link.down(changes, self.device)
             link.delete(changes, self.device)
 
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterator[Leg]:
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterator[Leg]:
         tables = node._tables()
         known = self._known(tables.routes)
         there = self.device in {one.name for one in tables.links}
@@ -116,7 +138,7 @@ class IpInIp(Carrier):
     def _why_no_device(self) -> str:
         return f"the device {self.device}" + (": its program has ended" if self.way == _OWN else "")
 
-    def _require_free(self, node: Node, peers: Sequence[Node], *, has_device: bool = False) -> None:
+    def _require_free(self, node: Node, peers: Sequence[Other], *, has_device: bool = False) -> None:
         there = self._its_link(node)
         unused = there is not None and there.kind == "ipip" and not there.up and not there.addresses
         super()._require_free(node, peers, has_device=has_device or unused)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from labhelpers.lab import Node
 from labhelpers.lab.fixed import mac_of_link
 from labhelpers.linux import address, fdb, link, neighbour, route, vxlan
 from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.other import Other
 from labhelpers.networks.route.tunnel import end_of
 
-__all__ = ["Vxlan"]
-
-_VNI = 1
+__all__ = ["CalicoVxlan", "Vxlan"]
 
 
 class Vxlan(Carrier):
@@ -34,16 +34,24 @@ class Vxlan(Carrier):
     overhead = vxlan.OVERHEAD
     device = "flannel.1"
     way = "the kernel's vxlan device"
+    #: the number of the virtual network, and the UDP port
+    vni: ClassVar[int] = 1
+    port: ClassVar[int] = vxlan.PORT
 
     def _join(self, node: Node) -> None:
+        there = next((one for one in node.links() if one.name == self.device), None)
         with node.changes() as changes:
             mac = mac_of_link(node.name, self.device)
-            vxlan.add(changes, self.device, vni=_VNI, mac=mac, device="eth0", local=node.address)
-            address.add(changes, self.device, f"{end_of(node)}/32")
+            if there is None:
+                vxlan.add(
+                    changes, self.device, vni=self.vni, mac=mac, device="eth0", local=node.address, port=self.port
+                )
+            if there is None or not there.addresses:
+                address.add(changes, self.device, f"{end_of(node)}/32")
             link.up(changes, self.device)
 
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
-        there = _Entries.of(node)
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
+        there = _Entries.of(node, self.device)
         with node.changes() as changes:
             for peer in peers:
                 mac = mac_of_link(peer.name, self.device)
@@ -54,8 +62,8 @@ class Vxlan(Carrier):
                 if (peer.pod_cidr, end_of(peer)) not in there.routes:
                     route.add(changes, peer.pod_cidr, via=end_of(peer), device=self.device, onlink=True)
 
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
-        there = _Entries.of(node)
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
+        there = _Entries.of(node, self.device)
         with node.changes() as changes:
             for peer in peers:
                 mac = mac_of_link(peer.name, self.device)
@@ -66,13 +74,27 @@ class Vxlan(Carrier):
                 if (end_of(peer), mac) in there.neighbours:
                     neighbour.delete(changes, end_of(peer), self.device)
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        there = _Entries.of(node, self.device)
+        macs = {peer.address: mac_of_link(peer.name, self.device) for peer in peers}
+        with node.changes() as changes:
+            for block, via in there.routes - {(peer.pod_cidr, end_of(peer)) for peer in peers}:
+                route.delete(changes, block, via=via, device=self.device)
+            for mac, remote in there.fdb - {(mac, remote) for remote, mac in macs.items()}:
+                fdb.delete_remote(changes, mac, self.device, remote)
+            for end, _ in there.neighbours - {(end_of(peer), macs[peer.address]) for peer in peers}:
+                neighbour.delete(changes, end, self.device)
+
+    def _has_joined(self, node: Node) -> bool:
+        return self._is_set_up(node)
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         """The device takes its routes, neighbours and fdb entries with it."""
         if any(one.name == self.device for one in node.links()):
             node.delete_link(self.device)
 
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterator[Leg]:
-        there = _Entries.of(node)
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterator[Leg]:
+        there = _Entries.of(node, self.device)
         for peer in peers:
             mac = mac_of_link(peer.name, self.device)
             entries = {
@@ -83,6 +105,17 @@ class Vxlan(Carrier):
             by = "; ".join(entry for entry, found in entries.items() if found)
             missing = "; ".join(entry for entry, found in entries.items() if not found)
             yield Leg(node.name, peer.name, peer.pod_cidr, not missing, by, missing)
+
+
+class CalicoVxlan(Vxlan):
+    """The same under Calico's names and numbers: ``vxlan.calico``, UDP port 4789, network identifier 4096.
+
+    Shell: as for ``Vxlan``.
+    """
+
+    device = "vxlan.calico"
+    vni = 4096
+    port = 4789
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +130,8 @@ class _Entries:
     fdb: set[tuple[str, str]]
 
     @classmethod
-    def of(cls, node: Node) -> _Entries:
-        tables, mine = node._tables(), {"device": Vxlan.device}
+    def of(cls, node: Node, device: str) -> _Entries:
+        tables, mine = node._tables(), {"device": device}
         return cls(
             {(one.destination, one.via) for one in tables.routes.where(**mine)},
             {(one.address, one.mac) for one in tables.neighbours.where(**mine, state="permanent")},

@@ -8,6 +8,7 @@ from labhelpers.lab import Node
 from labhelpers.lab.fixed import mac_of_link
 from labhelpers.linux import address, link, route, vxlan
 from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.other import Other
 from labhelpers.networks.route.tunnel import end_of
 
 __all__ = ["VxlanLearning"]
@@ -47,14 +48,14 @@ class VxlanLearning(Carrier):
             address.add(changes, self.device, f"{end_of(node)}/32")
             link.up(changes, self.device)
 
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
         known = self._known(node)
         with node.changes() as changes:
             for peer in peers:
                 if (peer.pod_cidr, end_of(peer)) not in known:
                     route.add(changes, peer.pod_cidr, via=end_of(peer), device=self.device, onlink=True)
 
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
         """Only the route: what was learned is forgotten by itself, after five minutes without a frame."""
         known = self._known(node)
         with node.changes() as changes:
@@ -62,12 +63,17 @@ class VxlanLearning(Carrier):
                 if (peer.pod_cidr, end_of(peer)) in known:
                     route.delete(changes, peer.pod_cidr, via=end_of(peer), device=self.device)
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        with node.changes() as changes:
+            for block, via in self._known(node) - {(peer.pod_cidr, end_of(peer)) for peer in peers}:
+                route.delete(changes, block, via=via, device=self.device)
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         """The device takes its routes, and all it has learned, with it."""
         if any(one.name == self.device for one in node.links()):
             node.delete_link(self.device)
 
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterator[Leg]:
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterator[Leg]:
         """What is learned is named when it is there; only the route must be."""
         tables, mine = node._tables(), {"device": self.device}
         routes = {(one.destination, one.via) for one in tables.routes.where(**mine)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import ClassVar
 
 from labhelpers.errors import AlreadyExists, NotFound, TimedOut
 from labhelpers.lab import Lab, Node
@@ -17,14 +18,16 @@ from labhelpers.linux.records import Rows
 from labhelpers.linux.wireguard import Peer
 from labhelpers.networks import wireguard
 from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.other import Other
 from labhelpers.networks.route.tunnel import end_of
 from labhelpers.networks.wireguard import Keys
 
-__all__ = ["WireGuard"]
+__all__ = ["FlannelWireGuard", "WireGuard"]
 
 _PORT = 51820
 _MARK = 0x200000  # on the encrypted packets, which must not be encrypted again
 _TABLE = 1
+_MAIN = 254  # the number of the main table
 _PRIORITY = 99
 _KERNEL = "the kernel's wireguard device"
 _OWN = "wireguard-go on a TUN device: user space, not the product"
@@ -49,6 +52,9 @@ class WireGuard(Carrier):
     name = "WireGuard"
     overhead = kernel.OVERHEAD
     device = "wireguard.cali"
+    way = _KERNEL
+    #: routes in a table of their own, which a rule has asked first; otherwise they are in the main one
+    has_own_table: ClassVar[bool] = True
 
     def __init__(self, lab: Lab, *, nodes: Sequence[Node] | None = None) -> None:
         self.way = _KERNEL
@@ -57,16 +63,27 @@ class WireGuard(Carrier):
     # --- what it does on a node -------------------------------------------------------------------------------------
 
     def _join(self, node: Node) -> None:
-        wireguard.add(node, self.device)
+        there = next((one for one in node.links() if one.name == self.device), None)
+        if there is None:
+            wireguard.add(node, self.device)
         if not wireguard.in_kernel(node, self.device):
             self.way = _OWN
         wireguard.change(node, self.device, private_key=Keys.of(node.name).private, port=_PORT, mark=_MARK)
         with node.changes() as changes:
             link.set_mtu(changes, self.device, node.links()["eth0"].mtu - self.overhead)
-            address.add(changes, self.device, f"{end_of(node)}/32")
+            if there is None or not there.addresses:
+                address.add(changes, self.device, f"{end_of(node)}/32")
             link.up(changes, self.device)
 
-    def _learn(self, node: Node, peers: Sequence[Node]) -> None:
+    @classmethod
+    def prepare(cls, node: Node) -> None:
+        """See ``Carrier.prepare``: the device, by wireguard-go where the kernel has no WireGuard."""
+        wireguard.add(node, cls.device)
+
+    def _has_joined(self, node: Node) -> bool:
+        return self._is_set_up(node)
+
+    def _learn(self, node: Node, peers: Sequence[Other]) -> None:
         told, routes = self._told(node), self._routes(node)
         new = [peer for peer in map(_peer, peers) if peer not in told]
         if new:
@@ -74,29 +91,38 @@ class WireGuard(Carrier):
         with node.changes() as changes:
             for peer in peers:
                 if peer.pod_cidr not in routes:
-                    route.add(changes, peer.pod_cidr, device=self.device, table=_TABLE)
-            if not self._has_rule(node):
+                    route.add(changes, peer.pod_cidr, device=self.device, table=self._table)
+            if self.has_own_table and not self._has_rule(node):
                 rule.add(changes, _PRIORITY, _TABLE, mark=_MARK, mask=_MARK, inverted=True)
 
-    def _forget(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget(self, node: Node, peers: Sequence[Other]) -> None:
         routes = self._routes(node)
         with node.changes() as changes:
             for peer in peers:
                 if peer.pod_cidr in routes:
-                    route.delete(changes, peer.pod_cidr, device=self.device, table=_TABLE)
+                    route.delete(changes, peer.pod_cidr, device=self.device, table=self._table)
         with suppress(NotFound, TimedOut):  # wireguard-go has died, and what it was told with it
             gone = {_peer(peer) for peer in peers} & self._told(node)
             if gone:
                 wireguard.change(node, self.device, gone=[peer.public_key for peer in gone])
 
-    def _leave(self, node: Node, peers: Sequence[Node]) -> None:
+    def _forget_all_but(self, node: Node, peers: Sequence[Other]) -> None:
+        blocks = {peer.pod_cidr for peer in peers}
+        with node.changes() as changes:
+            for block in self._routes(node) - blocks:
+                route.delete(changes, block, device=self.device, table=self._table)
+        if gone := self._told(node) - {_peer(peer) for peer in peers}:
+            kept = {_peer(peer).public_key for peer in peers}
+            wireguard.change(node, self.device, gone=[peer.public_key for peer in gone if peer.public_key not in kept])
+
+    def _leave(self, node: Node, peers: Sequence[Other]) -> None:
         """The device takes its routes with it."""
         wireguard.remove(node, self.device)
         if self._has_rule(node):
             with node.changes() as changes:
                 rule.delete(changes, _PRIORITY, _TABLE, mark=_MARK, mask=_MARK, inverted=True)
 
-    def _legs(self, node: Node, peers: Sequence[Node]) -> Iterator[Leg]:
+    def _legs(self, node: Node, peers: Sequence[Other]) -> Iterator[Leg]:
         silent = ""
         told: set[Peer] = set()
         try:
@@ -107,16 +133,17 @@ class WireGuard(Carrier):
         for peer in peers:
             entries = {
                 f"peer {_peer(peer).public_key} at {peer.address}:{_PORT}": _peer(peer) in told,
-                f"route dev {self.device} table {_TABLE}": peer.pod_cidr in routes,
-                f"rule {_PRIORITY}": has_rule,
+                self._route_in_words: peer.pod_cidr in routes,
             }
+            if self.has_own_table:
+                entries[f"rule {_PRIORITY}"] = has_rule
             by = "; ".join(entry for entry, found in entries.items() if found)
             missing = "; ".join(entry for entry, found in entries.items() if not found)
             yield Leg(node.name, peer.name, peer.pod_cidr, not (silent or missing), by, silent or missing)
 
-    def _require_free(self, node: Node, peers: Sequence[Node], *, has_device: bool = False) -> None:
+    def _require_free(self, node: Node, peers: Sequence[Other], *, has_device: bool = False) -> None:
         super()._require_free(node, peers, has_device=has_device)
-        if not has_device and node.rules().where(priority=_PRIORITY):
+        if self.has_own_table and not has_device and node.rules().where(priority=_PRIORITY):
             raise AlreadyExists(
                 f"{node.name} has a rule of priority {_PRIORITY} already.",
                 f"Delete it: `ip -n {node.name} rule delete priority {_PRIORITY}`.",
@@ -140,12 +167,34 @@ class WireGuard(Carrier):
         return {Peer(one.public_key, one.endpoint, one.allowed) for one in wireguard.read(node, self.device).peers}
 
     def _routes(self, node: Node) -> set[str]:
-        return {one.destination for one in node.routes().where(device=self.device, table=str(_TABLE))}
+        return {one.destination for one in node.routes().where(device=self.device, table=self._table_name)}
+
+    @property
+    def _table(self) -> int:
+        return _TABLE if self.has_own_table else _MAIN
+
+    @property
+    def _table_name(self) -> str:
+        return str(_TABLE) if self.has_own_table else "main"
+
+    @property
+    def _route_in_words(self) -> str:
+        return f"route dev {self.device}" + (f" table {_TABLE}" if self.has_own_table else "")
 
     def _has_rule(self, node: Node) -> bool:
         return any(one.table == str(_TABLE) for one in node.rules().where(priority=_PRIORITY))
 
 
-def _peer(node: Node) -> Peer:
+class FlannelWireGuard(WireGuard):
+    """The same as Flannel has it: a device ``flannel-wg``, and its routes in the main table.
+
+    Shell, on node-1: ``wg set flannel-wg peer KEY …``, ``ip route add 10.0.2.0/24 dev flannel-wg``.
+    """
+
+    device = "flannel-wg"
+    has_own_table = False
+
+
+def _peer(node: Other) -> Peer:
     """What others are told of a node."""
     return Peer(Keys.of(node.name).public, (node.address, _PORT), (node.pod_cidr,))

@@ -1,0 +1,7 @@
+"""How a pod is attached to its node: what stands in the node's /etc/cni/net.d."""
+
+from labhelpers.networks.attach.attach import Attach
+from labhelpers.networks.attach.bridge import OnBridge
+from labhelpers.networks.attach.routed import Routed
+
+__all__ = ["Attach", "OnBridge", "Routed"]
