@@ -32,6 +32,7 @@ _PATIENCE = 30.0  # seconds to begin, and to end
 _OFTEN = 0.02
 _MOST_NODES = 50
 _STORE = "/pod-networking/store"
+_POLICY_KINDS = {"pods": "/api/v1", "namespaces": "/api/v1", "networkpolicies": "/apis/networking.k8s.io/v1"}
 _DEPLOYMENTS = f"/apis/apps/v1/namespaces/{dns.NAMESPACE}/deployments"
 #: what the process says of faults of its own
 _LOG = Path("/run/pod-networking/cluster.log")
@@ -169,6 +170,16 @@ class Cluster:
     def has_dns(self) -> bool:
         """Is there a Deployment kube-dns?  Changes nothing."""
         return any(one["metadata"]["name"] == dns.NAME for one in self._ask(_DEPLOYMENTS)["items"])
+
+    def objects(self) -> dict[str, list[dict[str, Any]]]:
+        """What policies are about, as it is now: all pods, namespaces and networkpolicies.  Changes nothing.
+
+        Raises:
+            LabError: the cluster does not answer.
+
+        Shell: ``kubectl get pods,networkpolicies --all-namespaces -o json``, ``kubectl get namespaces -o json``.
+        """
+        return {kind: self._ask(f"{root}/{kind}")["items"] for kind, root in _POLICY_KINDS.items()}
 
     def _ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """Ask the API server, as kubectl does with its kubeconfig."""

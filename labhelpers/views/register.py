@@ -35,11 +35,31 @@ def register() -> None:
     Walk.as_text = walk_text
     text.for_type(Walk, lambda walk, printer, cycle: printer.text(walk_text(walk)))
     html.for_type(Walk, walk_html)
+    # by name: most notebooks have no use for policies, and need not import them
+    for name in ("explain.Explanation", "table.TruthTable"):
+        _register_policy(text, html, *name.split("."))
     # by name: most notebooks have no use for CNI, and need not import it
     text.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_text)
     html.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_html)
     # IPython does that itself only after pyplot was imported, which plots.py does without
     shell.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)
+
+
+def _register_policy(text: Any, html: Any, module: str, kind: str) -> None:
+    layer, words, marked = {
+        "Explanation": ("networks", "explanation_text", "explanation_html"),
+        "TruthTable": ("conformance", "truth_table_text", "truth_table_html"),
+    }[kind]
+    where = f"labhelpers.{layer}.policy.{module}"
+    text.for_type_by_name(where, kind, lambda found, printer, cycle: printer.text(_policy(words, found)))
+    html.for_type_by_name(where, kind, lambda found: _policy(marked, found))
+
+
+def _policy(function: str, found: Any) -> str:
+    from labhelpers.views import policy
+
+    shown: str = getattr(policy, function)(found)
+    return shown
 
 
 def _rows(rows: Rows[Any]) -> str:

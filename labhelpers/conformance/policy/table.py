@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -13,7 +13,7 @@ from labhelpers.conformance.policy.probes import Attempt, namespaces_of, try_all
 from labhelpers.conformance.row import Row, first_three
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.linux.records import Rows
-from labhelpers.networks.policy import explain
+from labhelpers.networks.policy import HasObjects, Objects, explain, objects_of
 
 __all__ = ["Cell", "TruthTable", "truth_table"]
 
@@ -23,8 +23,6 @@ MOST_PAIRS = MOST_PODS * (MOST_PODS - 1)
 _API = "NetworkPolicy v1"
 #: those whose order, and so whose sample, is the same in every run
 _SEED = 8
-
-Objects = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class TruthTable:
 
 
 def truth_table(
-    objects: Objects,
+    objects: Objects | HasObjects,
     ports: Iterable[tuple[str, int]] = (("TCP", 80), ("UDP", 53)),
     *,
     title: str = "truth table of the policies",
@@ -100,7 +98,7 @@ def truth_table(
     While it runs, each pod has sockets on the ports that are tried.
 
     Args:
-        objects: the API's ``pods``, ``namespaces`` and ``networkpolicies``.
+        objects: a cluster; or the API's ``pods``, ``namespaces`` and ``networkpolicies``.
         ports: protocol and number.
         pods: some only, as ``namespace/name``; by default all that have an address.
         outside: others to try connections with, such as a node without pods: what they are called, and their addresses.
@@ -111,6 +109,7 @@ def truth_table(
     Raises:
         BadInput, NotFound: fewer than two pods; AlreadyExists: something in a pod uses a UDP port.
     """
+    objects = objects_of(objects)
     wanted_ports = list(ports)
     if not wanted_ports or any(protocol not in ("TCP", "UDP") for protocol, _ in wanted_ports):
         raise BadInput(f"These are no ports to try: {wanted_ports!r}.", 'Write [("TCP", 80), ("UDP", 53)].')
