@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from labhelpers.store.changes import Event, Watch
 from labhelpers.store.memory import MemoryStore
-from labhelpers.store.naming import Naming, hashed
+from labhelpers.store.naming import Naming, hashed, safe_encoded
 from labhelpers.store.objects import Object, controller_of, copied, key_of, timestamp
 from labhelpers.store.patches import json_patch, merge_patch
 from labhelpers.store.protocol import Listing, Store, Watching
@@ -80,5 +80,6 @@ __all__ = [
     "json_patch",
     "key_of",
     "merge_patch",
+    "safe_encoded",
     "timestamp",
 ]

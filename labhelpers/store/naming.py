@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections import Counter
 
-__all__ = ["Naming", "hashed"]
+__all__ = ["Naming", "hashed", "safe_encoded"]
 
 #: what Kubernetes draws suffixes from: neither vowels nor what looks like them, so that no words come out
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -20,6 +20,14 @@ def hashed(*parts: str, length: int = 5) -> str:
         number, one = divmod(number, len(_ALPHABET))
         letters.append(_ALPHABET[one])
     return "".join(letters)
+
+
+def safe_encoded(number: int) -> str:
+    """A number as Kubernetes writes hashes into names: of each decimal digit's character, a letter.
+
+    Source: ``SafeEncodeString`` in https://github.com/kubernetes/apimachinery/blob/master/pkg/util/rand/rand.go
+    """
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(number))
 
 
 class Naming:

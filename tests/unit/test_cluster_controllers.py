@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labhelpers.cluster.controllers import Manager
+from labhelpers.cluster.controllers.owned import same_template, template_hash
 from labhelpers.cluster.controllers.rollout import limits_of
 from labhelpers.store import (
     DAEMONSETS,
@@ -28,6 +29,7 @@ from labhelpers.store import (
     MemoryStore,
     Object,
     ObjectNotFound,
+    safe_encoded,
 )
 from tests.unit.settled import World, ready
 
@@ -391,3 +393,14 @@ def test_a_manager_tries_again_after_any_error(capsys: pytest.CaptureFixture[str
     manager.close()
     assert "a mistake" in capsys.readouterr().err
     assert not [one for one in threading.enumerate() if one.name in ("controllers", "watch-nodes")]
+
+
+def test_a_templates_hash_is_32_bits_in_kubernetes_letters_and_does_not_depend_on_the_order_of_keys() -> None:
+    assert safe_encoded(1234567890) == "56789bcdf4"
+    one, other = {"spec": {"a": 1, "b": [2]}}, {"spec": {"b": [2], "a": 1, "c": None}}
+    assert template_hash(one) == template_hash(other) and same_template(one, other)
+    changed = {"spec": {"a": 1, "b": [3]}}
+    assert template_hash(changed) != template_hash(one) and not same_template(one, changed)
+    assert all(
+        set(template_hash({"n": n})) <= set("456789bcdf") and len(template_hash({"n": n})) <= 10 for n in range(99)
+    )

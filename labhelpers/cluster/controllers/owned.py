@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from labhelpers.cluster.api.admission import complete
-from labhelpers.store import PODS, Object, Resource, Store, by_selector, controller_of, copied, hashed
+from labhelpers.store import PODS, Object, Resource, Store, by_selector, controller_of, copied, safe_encoded
 
 __all__ = [
     "available_after",
@@ -18,6 +19,7 @@ __all__ = [
     "owner_reference",
     "pod_from_template",
     "pods_of",
+    "same_template",
     "template_hash",
 ]
 
@@ -78,9 +80,18 @@ def available_after(pod: Object, seconds: int, now: float) -> float | None:
         return None
 
 
-def template_hash(template: Object, collisions: int = 0) -> str:
-    """The label by which a template's pods are told from those of another: the same for the same template."""
-    return hashed("template", _text(template), str(collisions), length=10)
+def template_hash(template: Object) -> str:
+    """The label by which a template's pods are told from those of another: the same for the same template.
+
+    It has 32 bits and looks as Kubernetes writes them; there it is another number, of Go's own text of the template.
+    """
+    digest = hashlib.sha256(_text(template).encode()).digest()
+    return safe_encoded(int.from_bytes(digest[:4], "big"))
+
+
+def same_template(one: Object, other: Object) -> bool:
+    """Do two templates ask for the same?  Two hashes could be the same by chance."""
+    return _text(one) == _text(other)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ Source: https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/depl
 
 from __future__ import annotations
 
-from labhelpers.cluster.controllers.owned import owner_reference, template_hash
+from labhelpers.cluster.controllers.owned import owner_reference, same_template, template_hash
 from labhelpers.store import DEPLOYMENTS, REPLICASETS, Object, Store, copied
 
 __all__ = ["find_new", "forget_old", "new_set", "revision_of"]
@@ -33,8 +33,8 @@ def _without_hash(template: Object) -> Object:
 
 def find_new(deployment: Object, sets: list[Object]) -> Object | None:
     """The set with the deployment's template as it is now, the oldest if there are several."""
-    wanted = template_hash(_without_hash(deployment["spec"]["template"]))
-    same = [one for one in sets if template_hash(_without_hash(one["spec"]["template"])) == wanted]
+    wanted = _without_hash(deployment["spec"]["template"])
+    same = [one for one in sets if same_template(_without_hash(one["spec"]["template"]), wanted)]
     return min(same, key=lambda one: one["metadata"]["creationTimestamp"], default=None)
 
 
