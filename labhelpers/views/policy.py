@@ -7,11 +7,11 @@ from html import escape
 
 from labhelpers.conformance.policy import Cell, TruthTable
 from labhelpers.networks.policy import Explanation, Side
-from labhelpers.views.tables import Table, table_of
+from labhelpers.views.tables import Table
 
 __all__ = ["explanation_html", "explanation_text", "matrices", "truth_table_html", "truth_table_text"]
 
-_LEGEND = "✓ allowed and · blocked, as the policies say; ALLOWED and BLOCKED: seen, though they say otherwise"
+_LEGEND = "✓ allowed, · blocked; ALLOWED, BLOCKED, REFUSED: this was seen, and the policies say otherwise"
 
 
 def _heading(found: Explanation) -> str:
@@ -66,6 +66,8 @@ def _mark(cell: Cell | None) -> str:
 
 
 def _after(table: TruthTable) -> Iterator[str]:
+    right = sum(cell.ok for cell in table.cells)
+    yield f"{right} of {len(table.cells)} connections are as the policies say"
     yield _LEGEND
     for cell in table.mismatches:
         where = f"{cell.source} → {cell.destination}, {cell.protocol} {cell.port}"
@@ -74,11 +76,11 @@ def _after(table: TruthTable) -> Iterator[str]:
 
 def truth_table_text(table: TruthTable) -> str:
     """The matrices, and what is not as the policies say, with the reason why it ought to be otherwise."""
-    return "\n\n".join([*map(str, matrices(table)), "\n".join(_after(table)), str(table_of(table.rows()))])
+    return "\n\n".join([*map(str, matrices(table)), "\n".join(_after(table))])
 
 
 def truth_table_html(table: TruthTable) -> str:
     """The same."""
     shown = "".join(one._repr_html_() for one in matrices(table))
     words = "".join(f"<li>{escape(line)}</li>" for line in _after(table))
-    return f"{shown}<ul>{words}</ul>{table_of(table.rows())._repr_html_()}"
+    return f"{shown}<ul>{words}</ul>"

@@ -77,7 +77,9 @@ class TruthTable:
     def _row(self, protocol: str, port: int) -> Row:
         cells = [cell for cell in self.cells if (cell.protocol, cell.port) == (protocol, port)]
         wrong = [
-            f"{cell.source} → {cell.destination} was {cell.seen}, though: {cell.why}" for cell in cells if not cell.ok
+            f"{cell.source} → {cell.destination} was {cell.seen}, though: {cell.why.rstrip('.')}"
+            for cell in cells
+            if not cell.ok
         ]
         allowed = sum(cell.seen == "allowed" for cell in cells)
         seen = f"{allowed} of {len(cells)} connections allowed"
