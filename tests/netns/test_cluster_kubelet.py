@@ -582,3 +582,28 @@ def test_a_config_map_that_is_changed_reaches_the_files_of_a_pod_that_runs(here:
     here.store.update(CONFIGMAPS, {**changed, "data": {"colour": "red", "shape": "round"}})
     assert here.comes(lambda: here.exec("web", "cat", "/etc/settings/colour") == (0, "red"))
     assert here.comes(lambda: here.exec("web", "ls", "-A", "/etc/settings")[1].split() == ["colour", "shape"])
+
+
+def test_no_link_in_a_volume_leads_to_the_node(here: Kubelets) -> None:
+    mounted = [{"name": "v", "mountPath": "/all"}]
+    make = "mkdir /all/out; rmdir /all/out; ln -s /run /all/out"
+    init = {"name": "first", "image": "busybox", "command": ["sh", "-c", make], "volumeMounts": mounted}
+    here.create(
+        "web",
+        "busybox",
+        "sleep",
+        "3600",
+        volumeMounts=[{"name": "v", "mountPath": "/in", "subPath": "out/kubelet"}],
+        spec_initContainers=[init],
+        spec_volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    assert here.comes(lambda: here.waiting() == "CreateContainerError")
+    assert "leads through a link" in here.container()["state"]["waiting"]["message"]
+
+
+def test_a_container_cannot_change_the_files_of_its_config_map(here: Kubelets) -> None:
+    here.config_map("settings", colour="blue")
+    volume = {"name": "v", "configMap": {"name": "settings"}}
+    here.run(volumeMounts=[{"name": "v", "mountPath": "/etc/settings"}], spec_volumes=[volume])
+    status, said = here.exec("web", "ln", "-sf", "/etc/passwd", "/etc/settings/.colour.new")
+    assert status != 0 and "Read-only file system" in said

@@ -164,8 +164,20 @@ def mounts(container: Mapping[str, Any], volumes: Mapping[str, str], root: str) 
         if sub := one.get("subPath"):
             if ".." in sub.split("/"):
                 raise CannotMount(f"subPath {sub!r} leads out of the volume", "Leave '..' out of it.")
+            _require_no_link(f"{root}{source}", sub)
             source = f"{source}/{sub}"
             if not os.path.lexists(f"{root}{source}"):
                 os.makedirs(f"{root}{source}")
-        found.append(Mount(source, one["mountPath"], bool(one.get("readOnly"))))
+        # who could replace the files of a ConfigMap by links could make the kubelet write where these lead
+        kept = any(f"/kubernetes.io~{kind}/" in volumes[one["name"]] for kind in ("configmap", "downwardapi"))
+        found.append(Mount(source, one["mountPath"], kept or bool(one.get("readOnly"))))
     return found
+
+
+def _require_no_link(volume: str, sub: str) -> None:
+    """A container may have put links into a volume that lead out of it, to the node; so none is followed."""
+    path = Path(volume)
+    for part in Path(sub).parts:
+        path /= part
+        if path.is_symlink():
+            raise CannotMount(f"subPath {sub!r} leads through a link", "Name the folder itself.")
