@@ -124,7 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m labhelpers.cluster.join", description=__doc__.partition("\n")[0])
     parser.add_argument("--kubeconfig", required=True, help="of the cluster to join")
     parser.add_argument("--nodes", type=int, default=2, help="how many nodes to make (2)")
-    parser.add_argument("--network", default="bridge", help="bridge, flannel or none (bridge)")
+    parser.add_argument("--network", default="bridge", choices=("bridge", "none"), help="of the pods (bridge)")
     return parser.parse_args()
 
 

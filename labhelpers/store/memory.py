@@ -122,7 +122,8 @@ class MemoryStore:
     def _generated(self, resource: Resource, namespace: str, prefix: str) -> str:
         if not prefix:
             raise Invalid(
-                f'{resource.kind} "" is invalid: metadata.name: Required value: name or generateName is required',
+                f'{resource.qualified_kind} "" is invalid: metadata.name: '
+                "Required value: name or generateName is required",
                 details=_details(resource, ""),
             )
         while True:
@@ -318,6 +319,6 @@ def _require_name(resource: Resource, name: str) -> None:
         if len(name) > _LONGEST_NAME:
             rule = f"must be no more than {_LONGEST_NAME} bytes"
         raise Invalid(
-            f'{resource.kind} "{name}" is invalid: metadata.name: Invalid value: "{name}": {rule}',
+            f'{resource.qualified_kind} "{name}" is invalid: metadata.name: Invalid value: "{name}": {rule}',
             details=_details(resource, name),
         )

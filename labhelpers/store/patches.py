@@ -39,7 +39,7 @@ def json_patch(target: Any, operations: Any) -> Any:
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise Invalid(
                 f"the server rejected our request due to an error in our request: {one.get('op')} {one.get('path')}: "
-                f"{type(error).__name__} {error}"
+                + (f"there is no {error}" if isinstance(error, KeyError) else str(error))
             ) from None
     return target
 

@@ -58,6 +58,11 @@ class Resource:
         """``pods``, ``deployments.apps`` …, as messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    @property
+    def qualified_kind(self) -> str:
+        """``Pod``, ``Deployment.apps`` …, as messages about an object that cannot be name it."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
 
 NAMESPACES = Resource(
     "", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",), subresources=("finalize", "status"),

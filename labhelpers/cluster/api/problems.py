@@ -13,6 +13,7 @@ __all__ = ["NOT_HERE", "Problems", "invalid", "label_problems", "reason_of", "un
 Problems = Iterator[tuple[str, str]]
 
 NOT_HERE = "this cluster cannot do that"
+_PART = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _REASONS = {
@@ -44,7 +45,10 @@ def label_problems(labels: dict[str, str], path: str) -> Problems:
     for key, value in labels.items():
         if not _LABEL_KEY.fullmatch(key):
             yield path, invalid(key, "name part must consist of alphanumeric characters, '-', '_' or '.', and must "
-                                 "start and end with an alphanumeric character")  # fmt: skip
+                                 "start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "
+                                 f"'123-abc', regex used for validation is '{_PART}')")  # fmt: skip
         if not _LABEL_VALUE.fullmatch(value):
             yield path, invalid(value, "a valid label must be an empty string or consist of alphanumeric characters, "
-                                 "'-', '_' or '.', and must start and end with an alphanumeric character")  # fmt: skip
+                                 "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
+                                 "'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+                                 f"'({_PART})?')")  # fmt: skip

@@ -47,9 +47,8 @@ def require_valid(resource: Resource, obj: Object, old: Object | None = None) ->
     texts = [f"{path}: {text}" for path, text in problems]
     name = obj["metadata"].get("name") or obj["metadata"].get("generateName", "")
     causes = [{"reason": reason_of(text), "message": text, "field": path} for path, text in problems]
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     raise Invalid(
-        f'{kind} "{name}" is invalid: ' + (texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"),
+        f'{resource.qualified_kind} "{name}" is invalid: ' + (texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"),
         "Correct it and send it again.",
         details={"name": name, "group": resource.group, "kind": resource.kind, "causes": causes},
     )
