@@ -89,17 +89,31 @@ class _Answer:
         self._connection.close()
 
 
+class _ThroughSocket(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_PATIENCE)
+        self.sock.connect(self._path)
+
+
 class ApiStore:
     """An API server as a store.  See ``Store`` for the contract; any call may also raise ``Unreachable``.
 
     Args:
-        url: ``https://HOST:PORT``.
+        url: ``https://HOST:PORT``, or ``unix:PATH``.
         token: sent with each request; none: the server asks for none, or knows us by our certificate.
         context: whom to trust, and who we are; by default what the system trusts.
     """
 
     def __init__(self, url: str, *, token: str = "", context: ssl.SSLContext | None = None) -> None:
-        parts = urlsplit(url)
+        self._path = url.removeprefix("unix:") if url.startswith("unix:/") else ""
+        parts = urlsplit("http://localhost" if self._path else url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest(f"{url!r} is no URL of an API server", "Write it like https://127.0.0.1:6443.")
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
@@ -108,10 +122,10 @@ class ApiStore:
 
     def _open(self, method: str, path: str, body: Any = None, media: str = "application/json") -> _Answer:
         """Send a request.  What is returned must be closed."""
-        if self._context is not None:
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_PATIENCE, context=self._context
-            )
+        if self._path:
+            connection: http.client.HTTPConnection = _ThroughSocket(self._path)
+        elif self._context is not None:
+            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_PATIENCE, context=self._context)
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE)
         data = None if body is None else json.dumps(body).encode()

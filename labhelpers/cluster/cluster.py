@@ -18,6 +18,7 @@ from typing import Any
 
 from labhelpers import errors
 from labhelpers.cluster import dns, kubeconfig
+from labhelpers.cluster.pod_network import spelled
 from labhelpers.cluster.state import State
 from labhelpers.errors import AlreadyExists, BadInput, LabError, NotFound, TimedOut
 from labhelpers.lab import Lab, Node
@@ -25,6 +26,7 @@ from labhelpers.lab.underlay import remove_if_empty
 from labhelpers.linux import namespace
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.interrupt import held
+from labhelpers.networks import Network
 
 __all__ = ["Cluster"]
 
@@ -48,8 +50,8 @@ class Cluster:
 
     Args:
         nodes: how many: node-1 is 192.168.1.10 with 10.0.1.0/24 for its pods, and so on.
-        network: how pods are connected: ``bridge``, ``flannel`` (VXLAN between nodes), or ``none``, which leaves the
-            nodes without a CNI configuration and so not ready.
+        network: how pods are connected: ``bridge``, ``flannel``, ``calico``, ``canal``, or one with settings, such as
+            ``Calico(mode="bgp")``; ``none`` leaves the nodes without a CNI configuration and so not ready.
         lab: its ``nodes`` become this lab's, too.
         names: what the nodes are called instead, one for each.
         dns: with a pod that answers the names of services and pods, as ``enable_dns`` makes it.
@@ -62,7 +64,7 @@ class Cluster:
         self,
         nodes: int = 2,
         *,
-        network: str = "bridge",
+        network: Network | str = "bridge",
         lab: Lab | None = None,
         names: Sequence[str] | None = None,
         dns: bool = False,
@@ -72,7 +74,7 @@ class Cluster:
         names = names or [f"node-{number}" for number in range(1, nodes + 1)]
         if len(set(names)) != nodes:
             raise BadInput(f"{nodes} nodes cannot be called {', '.join(names)}.", "Name each once.")
-        self._begin(names, network, lab)
+        self._begin(names, spelled(network), lab)
         if dns:
             try:
                 self.enable_dns()
@@ -119,7 +121,9 @@ class Cluster:
         return self
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, network: str = "bridge", lab: Lab | None = None) -> Cluster:
+    def load(
+        cls, path: str | os.PathLike[str], *, network: Network | str = "bridge", lab: Lab | None = None
+    ) -> Cluster:
         """A cluster with the objects that ``save`` wrote: its nodes are made anew, its pods started again.
 
         Raises:
@@ -131,7 +135,7 @@ class Cluster:
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise BadInput(f"{path} is no saved cluster: {error}.", "Save one with cluster.save(path).") from None
         self = cls.__new__(cls)
-        self._begin(names, network, lab, Path(path).absolute())
+        self._begin(names, spelled(network), lab, Path(path).absolute())
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:

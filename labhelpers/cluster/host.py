@@ -22,20 +22,22 @@ from pathlib import Path
 from typing import Any
 
 from labhelpers.cluster import kubeconfig
+from labhelpers.cluster.agent import door
 from labhelpers.cluster.api.certificate import make_certificate
 from labhelpers.cluster.api.serving import ADDRESS, Serving, listen
 from labhelpers.cluster.controllers import Manager, controllers
 from labhelpers.cluster.images import Shelf
 from labhelpers.cluster.kubelet import Kubelet
 from labhelpers.cluster.node_api import NodeApi
-from labhelpers.cluster.pod_network import PodNetwork, network_named
+from labhelpers.cluster.pod_network import PodNetwork, daemon_set, network_named
 from labhelpers.cluster.scheduler import Scheduler
 from labhelpers.cluster.state import State
 from labhelpers.errors import BadInput, LabError
 from labhelpers.lab import Lab, Node, underlay
 from labhelpers.linux.container.shim import Shim
+from labhelpers.networks import Calico, Canal, Flannel
 from labhelpers.networks.route.carrier import Carrier
-from labhelpers.store import NAMESPACES, MemoryStore, ObjectExists
+from labhelpers.store import DAEMONSETS, NAMESPACES, MemoryStore, ObjectExists
 
 __all__ = ["ClusterHost"]
 
@@ -73,9 +75,12 @@ class ClusterHost:
             if saved is not None:
                 self.store.load(saved)
             self._furnish()
+            self._install_agent()
             token = secrets.token_hex(16)
             certificate = make_certificate(folder, ADDRESS)
-            self._api = Serving(self.store, self._nodes, listen(), token=token, certificate=certificate)
+            self._api = Serving(
+                self.store, self._nodes, listen(), token=token, certificate=certificate, door=door.listen(token)
+            )
             undo.callback(self._api.close)
             manager = Manager(self.store, [*controllers(self.store), Scheduler(self.store)])
             undo.callback(manager.close)
@@ -97,6 +102,16 @@ class ClusterHost:
             except ObjectExists:  # it was saved
                 pass
 
+    def _install_agent(self) -> None:
+        """The network's agent, and none of another network, which a saved cluster may have had."""
+        ours = self._network.agent if self._network is not None else None
+        agents = {one.agent.daemon_set for one in (Flannel, Calico, Canal)}
+        for one in self.store.list(DAEMONSETS, "kube-system"):
+            if one["metadata"]["name"] in agents:
+                self.store.delete(DAEMONSETS, one["metadata"]["name"], "kube-system")
+        if self._network is not None and ours is not None:
+            self.store.create(DAEMONSETS, daemon_set(self._network))
+
     @property
     def state(self) -> State:
         """How to reach it."""
@@ -109,7 +124,10 @@ class ClusterHost:
     def add_node(self, name: str) -> None:
         """Make a node with a kubelet, and connect it with the others."""
         node = self._lab.node(name)
-        if self._network is not None:
+        if self._network is not None and self._network.agent is not None:
+            door.open_for(node)
+            self._network.route.prepare(node)
+        elif self._network is not None:
             self._network.configure(node)
             if self._carrier is not None:
                 self._carrier.node_added(node)

@@ -1,71 +1,76 @@
-"""The network that a cluster is made with: which configuration each node gets, and what carries packets between nodes.
+"""The network that a cluster is made with: by name, as on a command line, or with its settings.
 
 Without one the nodes are there and not ready, as on a cluster on which nobody has installed a network yet.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from labhelpers.cni import Runtime
 from labhelpers.errors import BadInput
-from labhelpers.lab import Lab, Node
-from labhelpers.networks.route.carrier import Carrier
-from labhelpers.networks.route.host_gateway import HostGateway
-from labhelpers.networks.route.vxlan import Vxlan
+from labhelpers.networks import Calico, Canal, Flannel, Network, PlainBridge
 
-__all__ = ["NETWORKS", "PodNetwork", "network_named"]
+__all__ = ["NETWORKS", "PodNetwork", "daemon_set", "network_named", "spelled"]
 
-_CNI_VERSION = "1.0.0"  # the newest that the reference plugins of Debian 12 speak
-
-
-def _bridge(node: Node, **options: Any) -> dict[str, Any]:
-    ranges = [[{"subnet": node.pod_cidr}]]
-    ipam = {"type": "lab-host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]}
-    return {"type": "lab-bridge", "bridge": "cni0", "isGateway": True, "ipam": ipam, **options}
+PodNetwork = Network
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "bridge": PlainBridge, "flannel": Flannel, "calico": Calico, "canal": Canal
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class PodNetwork:
-    """One choice of ``--cni``."""
-
-    name: str
-    #: the file in /etc/cni/net.d
-    file: str
-    plugin: Callable[..., dict[str, Any]]
-    carrier: Callable[..., Carrier]
-
-    def configure(self, node: Node) -> None:
-        """Write the node's network configuration."""
-        # packets between nodes grow by what they are wrapped in, and must still fit
-        overhead = getattr(self.carrier, "overhead", 0)
-        options = {"mtu": 1500 - overhead} if overhead else {}
-        config = {"cniVersion": _CNI_VERSION, "name": self.name, "plugins": [self.plugin(node, **options)]}
-        Runtime(node, observe=False).configure(config, self.file)
-
-    def connect(self, lab: Lab) -> Carrier | None:
-        """Bring packets from node to node, if there is more than one."""
-        return self.carrier(lab) if len(lab.nodes) > 1 else None
-
-
-NETWORKS = {
-    "bridge": PodNetwork("bridge", "10-bridge.conflist", _bridge, HostGateway),
-    "flannel": PodNetwork("flannel", "10-flannel.conflist", _bridge, Vxlan),
-}
-
-
-def network_named(name: str) -> PodNetwork | None:
-    """The network of this name; ``none`` is none.
+def network_named(name: str) -> Network | None:
+    """The network of this name, or as ``spelled`` wrote it; ``none`` is none.
 
     Raises:
         BadInput: there is none of this name here.
     """
+    options: dict[str, Any] = {}
+    if name.startswith("{"):
+        options = json.loads(name)
+        name = options.pop("network")
     if name == "none":
         return None
     if name not in NETWORKS:
         raise BadInput(
             f"There is no network {name!r} for a cluster here.", f"Choose one of {', '.join(NETWORKS)}, none."
         )
-    return NETWORKS[name]
+    return NETWORKS[name](**options)
+
+
+def spelled(network: Network | str) -> str:
+    """A network with its settings as one word of a command line."""
+    if isinstance(network, Network):
+        return json.dumps({"network": network.name, **network.options})
+    return network
+
+
+def daemon_set(network: Network) -> dict[str, Any]:
+    """The DaemonSet by which a network's agent runs on every node, also on one that has no network yet."""
+    agent = network.agent
+    assert agent is not None
+    labels = dict([agent.label])
+    container = {
+        "name": agent.container,
+        "image": agent.image,
+        "env": [
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "NETWORK", "value": spelled(network)},
+        ],
+        "securityContext": {"privileged": True},
+    }
+    pod = {
+        "hostNetwork": True,
+        "tolerations": [{"operator": "Exists"}],
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+    }
+    return {
+        "metadata": {"name": agent.daemon_set, "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labhelpers.errors import NotInSandbox
 
-__all__ = ["require_sandbox"]
+__all__ = ["MARKER", "require_sandbox"]
 
 #: the sandbox writes its network namespace's inode number here; its /run is private, so no other process has the file
 MARKER = Path("/run/pod-networking/sandbox")

@@ -71,6 +71,10 @@ class Network:
         """
         return Installed(self, lab)
 
+    def connect(self, lab: Lab) -> Carrier | None:
+        """Bring packets from node to node, if there is more than one.  Shell: see ``lab.commands()``."""
+        return self.route(lab) if len(lab.nodes) > 1 else None
+
     def about(self) -> Rows[About]:
         """What the real one does, what this one does, what it leaves out.  Changes nothing."""
         raise NotImplementedError

@@ -40,6 +40,7 @@ class Serving:
     Args:
         server: what it listens on, from ``listen``.
         certificate: none serves plain HTTP, for tests.
+        door: another one, of Unix, for those who live in other network namespaces; without TLS.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Serving:
         *,
         token: str = "",
         certificate: Certificate | None = None,
+        door: socket.socket | None = None,
     ) -> None:
+        self._door = door
         self._api = ApiServer(store, nodes, token=token)
         self._socket = server
         scheme = "https" if certificate else "http"
@@ -88,6 +91,8 @@ class Serving:
         await runner.setup()
         site = web.SockSite(runner, self._socket, ssl_context=self._context)
         await site.start()
+        if self._door is not None:
+            await web.SockSite(runner, self._door).start()
         started()
         await self._stop.wait()
         await runner.cleanup()
@@ -98,3 +103,5 @@ class Serving:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
         self._socket.close()
+        if self._door is not None:
+            self._door.close()

@@ -6,6 +6,7 @@ program that the machine has.  So each time it is said which program of which pa
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -79,6 +80,8 @@ class Recipe:
     users: tuple[str, ...] = ()
     #: the signal that asks it to end
     stop_signal: str = "SIGTERM"
+    #: no root file system of its own: it runs in that of its node, as the agent of a network
+    in_node: bool = False
 
 
 def _each(command: Command, *repositories: str) -> dict[str, Command]:
@@ -154,7 +157,13 @@ _DNSMASQ = Recipe(
     needs={"dnsmasq": ("dnsmasq-base",)},
 )
 
-CATALOGUE = (_BUSYBOX, _NGINX_RECIPE, _TOOLBOX, _PAUSE, _DNSMASQ)
+_AGENT = Recipe(
+    "node-agent",
+    _each(Command((sys.executable, "-I", "-m", "labhelpers.cluster.agent"), ()), "calico/node", "flannel/flannel"),
+    in_node=True,
+)
+
+CATALOGUE = (_BUSYBOX, _NGINX_RECIPE, _TOOLBOX, _PAUSE, _DNSMASQ, _AGENT)
 
 
 def find(repository: str) -> Recipe | None:

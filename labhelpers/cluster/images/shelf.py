@@ -28,7 +28,7 @@ class Image:
     """An image as a runtime knows it."""
 
     reference: Reference
-    #: the name of its folder on the shelf
+    #: the name of its folder on the shelf; ``""`` for one that runs in its node's own file system
     folder: str
     command: Command
     stop_signal: str
@@ -39,7 +39,7 @@ class Image:
     def id(self) -> str:
         """What stands in a container's ``imageID``: not a registry's digest, as there was none."""
         digest = hashlib.sha256(f"{self.folder} {self.origin}".encode()).hexdigest()
-        return f"installed-packages/{self.folder}@sha256:{digest}"
+        return f"installed-packages/{self.folder or 'node'}@sha256:{digest}"
 
     @property
     def stands_in(self) -> str:
@@ -83,13 +83,16 @@ class Shelf:
             self._pulled.add(str(reference))
         return Image(
             reference,
-            recipe.name,
+            "" if recipe.in_node else recipe.name,
             recipe.stands_for[reference.familiar],
             recipe.stop_signal,
             self._origins[recipe.name],
         )
 
     def _put(self, recipe: Recipe) -> None:
+        if recipe.in_node:
+            self._origins[recipe.name] = "the agent of the course"
+            return
         place = self.folder / recipe.name
         if recipe.name not in self._origins:
             self._origins[recipe.name] = origin(recipe)

@@ -166,7 +166,7 @@ class Launcher:
             spec = ContainerSpec(
                 node=self.node.pid,
                 sandbox=sandbox.pid,
-                image=f"{places.IMAGES}/{image.folder}",
+                image=f"{places.IMAGES}/{image.folder}" if image.folder else "/",
                 scratch=folder,
                 args=tuple(args),
                 log=f"{self.node.root}{places.log_file(pod, name, restarts)}",

@@ -77,6 +77,9 @@ def _container(spec: ContainerSpec) -> None:
     libc.setns(node, libc.CLONE_NEWNS)
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount("", "/", flags=libc.MS_PRIVATE | libc.MS_REC)
+    if spec.image == "/":
+        libc.mount("proc", "/proc", "proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+        return
     root = rootfs.mount_root(spec.image, spec.scratch)
     rootfs.enter(root, spec.mounts, privileged=spec.who.capabilities is None, read_only=spec.read_only)
 

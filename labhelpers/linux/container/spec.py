@@ -53,7 +53,7 @@ class ContainerSpec:
     node: int
     #: the process of its sandbox
     sandbox: int
-    #: the folder of its image, which stays as it is
+    #: the folder of its image, which stays as it is; ``/`` for the node's own root, as an agent of the node has it
     image: str
     #: an empty folder for what the container changes
     scratch: str
