@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,12 @@ from labhelpers.lab import Lab, Node, underlay
 from labhelpers.linux.container.shim import Shim
 from labhelpers.networks import Calico, Canal, Flannel
 from labhelpers.networks.route.carrier import Carrier
-from labhelpers.store import DAEMONSETS, NAMESPACES, MemoryStore, ObjectExists
+from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
 
 __all__ = ["ClusterHost"]
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_PATIENCE, _OFTEN = 20.0, 0.02  # seconds
 _CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": ""}
 
 
@@ -151,6 +153,20 @@ class ClusterHost:
             except LabError:  # somebody else has
                 pass
 
+    def wait_until_ready(self, timeout: float = _PATIENCE) -> None:
+        """Wait until every node is ready, which is when its agent has written its CNI configuration.
+
+        A network that does not come within ``timeout`` seconds is left as it is: its pods say why.
+        """
+        end = time.monotonic() + timeout
+        while self._network is not None and not self._all_ready() and time.monotonic() < end:
+            time.sleep(_OFTEN)
+
+    def _all_ready(self) -> bool:
+        ready = {"type": "Ready", "status": "True"}
+        told = [node.get("status", {}).get("conditions", []) for node in self.store.list(NODES)]
+        return len(told) >= len(self._kubelets) and all(any(ready.items() <= one.items() for one in of) for of in told)
+
     @property
     def has_nodes(self) -> bool:
         """Is any of its nodes still there?"""
@@ -190,6 +206,7 @@ def main() -> None:
     except LabError as error:
         print(json.dumps({"error": type(error).__name__, "what": error.what, "to_do": error.to_do}), flush=True)
         sys.exit(1)
+    host.wait_until_ready()
     host.state.write()
     print(json.dumps(host.state.as_json()), flush=True)
     while not stop.wait(1.0) and host.has_nodes:
