@@ -154,7 +154,7 @@ class ClusterHost:
                 pass
 
     def wait_until_ready(self, timeout: float = _PATIENCE) -> None:
-        """Wait until every node is ready, which is when its agent has written its CNI configuration.
+        """Wait until every node is ready, which is when its agent has written its CNI configuration, and every agent.
 
         A network that does not come within ``timeout`` seconds is left as it is: its pods say why.
         """
@@ -165,7 +165,12 @@ class ClusterHost:
     def _all_ready(self) -> bool:
         ready = {"type": "Ready", "status": "True"}
         told = [node.get("status", {}).get("conditions", []) for node in self.store.list(NODES)]
-        return len(told) >= len(self._kubelets) and all(any(ready.items() <= one.items() for one in of) for of in told)
+        agents = [one.get("status", {}).get("numberReady", 0) for one in self.store.list(DAEMONSETS, "kube-system")]
+        return (
+            len(told) >= len(self._kubelets)
+            and all(any(ready.items() <= one.items() for one in of) for of in told)
+            and all(number >= len(self._kubelets) for number in agents)
+        )
 
     @property
     def has_nodes(self) -> bool:
