@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from labhelpers.cluster.api.defaults import set_defaults
 from labhelpers.lab.label import Label
 from labhelpers.store import CONFIGMAPS, EVENTS, NODES, PODS, Conflict, MemoryStore, Object, Resource
 from labhelpers.topology import Snapshot
@@ -201,6 +202,56 @@ def test_an_unknown_image_is_refused_with_the_list_of_what_there_is(here: Kubele
     assert messages[1:] == ["Error: ErrImagePull", "Error: ImagePullBackOff"]
     here.delete(grace=0)
     assert eventually(lambda: not remains(here))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "host_network", "privileged", "missing"),
+    [
+        ("default", True, True, "to be in the namespace kube-system."),
+        ("kube-system", False, True, "hostNetwork: true."),
+        ("kube-system", True, False, "privileged: true."),
+        ("default", False, False, "to be in the namespace kube-system, hostNetwork: true, privileged: true."),
+    ],
+)
+@pytest.mark.parametrize("image", ["calico/node:v3.32.1", "docker.io/flannel/flannel"])
+def test_the_image_of_a_networks_agent_gives_the_nodes_files_to_nobody_else(
+    here: Kubelets, image: str, namespace: str, host_network: bool, privileged: bool, missing: str
+) -> None:
+    container = {
+        "name": "web",
+        "image": image,
+        "command": ["touch", "/run/was-here"],
+        "securityContext": {"privileged": privileged},
+    }
+    spec = {"nodeName": here.node.name, "hostNetwork": host_network, "containers": [container]}
+    pod = {"metadata": {"name": "web", "namespace": namespace}, "spec": spec}
+    set_defaults(PODS, pod)
+    here.store.create(PODS, pod)
+    try:
+        assert here.comes(lambda: [one for one in here.events() if one[1] == "Error: ErrImagePull"])
+        said = next(message for reason, message in here.events() if reason == "Failed")
+        assert said.startswith(f'Failed to pull image "{image}": ') and f"the pod needs {missing}" in said
+        assert not Path(f"{here.node.root}/run/was-here").exists()
+    finally:
+        here.store.delete(PODS, "web", namespace, grace=0)
+        assert here.comes(lambda: not here.there())
+
+
+def test_an_agent_in_kube_system_runs_in_the_nodes_files(here: Kubelets) -> None:
+    container = {
+        "name": "web",
+        "image": "calico/node",
+        "command": ["touch", "/run/was-here"],
+        "securityContext": {"privileged": True},
+    }
+    spec = {"nodeName": here.node.name, "hostNetwork": True, "restartPolicy": "Never", "containers": [container]}
+    pod = {"metadata": {"name": "web", "namespace": "kube-system"}, "spec": spec}
+    set_defaults(PODS, pod)
+    here.store.create(PODS, pod)
+    assert here.comes(Path(f"{here.node.root}/run/was-here").exists)
+    here.store.delete(PODS, "web", "kube-system", grace=0)
+    assert here.comes(lambda: not here.there())
+    Path(f"{here.node.root}/run/was-here").unlink()
 
 
 @pytest.mark.parametrize(

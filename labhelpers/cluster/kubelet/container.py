@@ -17,6 +17,7 @@ from labhelpers.cluster.images import CannotPull, Image, Shelf
 from labhelpers.cluster.kubelet import places, volumes
 from labhelpers.cluster.kubelet.environment import PATH, CannotConfigure, command, environment
 from labhelpers.cluster.kubelet.etc import hostname_of
+from labhelpers.cluster.kubelet.node_root import require_agent
 from labhelpers.errors import BadInput, LabError
 from labhelpers.lab import Node
 from labhelpers.linux.container import capabilities
@@ -96,7 +97,7 @@ class Launcher:
     shim: Shim
     shelf: Shelf
 
-    def image(self, container: Mapping[str, Any], say: Say) -> Image:
+    def image(self, pod: Mapping[str, Any], container: Mapping[str, Any], say: Say) -> Image:
         """The container's image, pulled if its policy says so.
 
         Args:
@@ -116,6 +117,7 @@ class Launcher:
             say(NORMAL, "Pulling", f'Pulling image "{name}"')
         try:
             image = self.shelf.pull(name)
+            require_agent(pod, container, image)
         except CannotPull as error:
             message = f'failed to pull image "{name}": {error.what} {error.to_do}'
             say(WARNING, "Failed", f"F{message[1:]}")
@@ -148,7 +150,7 @@ class Launcher:
             Failure: with the reason that its status shows.
             Vanished: the node has ended.
         """
-        image = self.image(container, say)
+        image = self.image(pod, container, say)
         name = container["name"]
         try:
             given = environment(container, field, config_map)
