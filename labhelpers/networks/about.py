@@ -18,5 +18,5 @@ class About:
     model: str
     #: what the model leaves out
     leaves_out: str
-    #: the day on which the second column was checked against its sources
-    checked: str = "2026-09-05"
+    #: the day on which the whole second column was checked against its sources, as the course's fact says; else none
+    checked: str = ""

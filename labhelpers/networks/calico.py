@@ -97,6 +97,7 @@ _ABOUT = [
         "IPIP in the manifest, VXLANCrossSubnet with the operator",
         "ipip",
         "the operator",
+        checked="2026-11-25",
     ),
     About(
         "wireguard",

@@ -64,7 +64,7 @@ _ABOUT = [
         "the same entries on the kernel's own device",
         "DirectRouting, IPv6",
     ),
-    About("host-gw", "one route for each other node", "the same", "nothing"),
+    About("host-gw", "one route for each other node", "the same", "nothing", checked="2026-11-24"),
     About(
         "wireguard",
         "device flannel-wg, UDP 51820, keys made on each node",
@@ -77,6 +77,7 @@ _ABOUT = [
         "none by itself; the Helm chart can add kube-network-policies",
         "none: a NetworkPolicy has no effect",
         "the addition",
+        checked="2026-11-24",
     ),
     About(
         "outgoing packets",
