@@ -29,6 +29,7 @@ _MARK = 0x200000  # on the encrypted packets, which must not be encrypted again
 _TABLE = 1
 _MAIN = 254  # the number of the main table
 _PRIORITY = 99
+_ANSWER = 0.3  # seconds for the first packet of a node to another; only the keys matter
 _KERNEL = "the kernel's wireguard device"
 _OWN = "wireguard-go on a TUN device: user space, not the product"
 
@@ -148,6 +149,38 @@ class WireGuard(Carrier):
                 f"{node.name} has a rule of priority {_PRIORITY} already.",
                 f"Delete it: `ip -n {node.name} rule delete priority {_PRIORITY}`.",
             )
+
+    def wait(self, timeout: float = 60.0) -> float:
+        """Wait as every carrier does, and have each two nodes agree on keys: the first asks the second.
+
+        Who sends first asks first.  When both do at the same moment, as a mesh of pings makes them, each forgets its
+        own question over the other's, cannot use the answer, and asks again only after 5 seconds (Rekey-Timeout in
+        WireGuard's paper).  So the first packets between the nodes would be late.
+
+        Raises:
+            TimedOut: naming a way that is missing, or two nodes that do not agree.
+
+        Shell, on node-1: ``ping -c 1 10.0.2.0``, for each node that follows in the alphabet.
+        """
+        took = super().wait(timeout)
+        nodes = sorted(self.nodes, key=lambda one: one.name)
+        pairs = [(one, other) for number, one in enumerate(nodes) for other in nodes[number + 1 :]]
+
+        def missing() -> str:
+            while pairs:
+                one, other = pairs[0]
+                if not self._agrees(one, other):
+                    one.ping(end_of(other), timeout=_ANSWER)
+                    if not self._agrees(one, other):
+                        return f"{one.name} and {other.name} have agreed on no keys"
+                del pairs[0]
+            return ""
+
+        return took + self._until_none(missing, timeout - took)
+
+    def _agrees(self, one: Node, other: Node) -> bool:
+        key = Keys.of(other.name).public
+        return any(peer.handshake for peer in wireguard.read(one, self.device).peers if peer.public_key == key)
 
     # --- what can be seen of it -------------------------------------------------------------------------------------
 
