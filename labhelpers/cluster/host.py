@@ -36,6 +36,7 @@ from labhelpers.cluster.state import State
 from labhelpers.errors import BadInput, LabError
 from labhelpers.lab import Lab, Node, underlay
 from labhelpers.linux.container.shim import Shim
+from labhelpers.linux.inside import MARKER
 from labhelpers.networks import Calico, Canal, Flannel
 from labhelpers.networks.route.carrier import Carrier
 from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
@@ -72,7 +73,9 @@ class ClusterHost:
             if not underlay.exists():
                 undo.callback(underlay.remove_if_empty)
             undo.callback(self._remove_nodes)
-            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="cluster-")))
+            # in the sandbox's own /run, which goes with it: a cluster that is killed leaves no key on the machine
+            run = str(MARKER.parent)
+            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="cluster-", dir=run)))
             self._shelf = Shelf()
             if saved is not None:
                 self.store.load(saved)
