@@ -10,7 +10,7 @@ from labhelpers.errors import AlreadyExists, BadInput, KernelFeatureMissing, Lab
 from labhelpers.linux import address, bridge, fdb, link, namespace, neighbour, route, veth
 from labhelpers.linux.changes import Changes
 from labhelpers.linux.namespace import NetworkNamespace
-from tests.netns.kernel import links, shell, state
+from tests.netns.kernel import eventually, links, shell, state
 
 MAC = "02:00:00:00:00:01"
 
@@ -25,6 +25,8 @@ def red() -> Iterator[NetworkNamespace]:
         "ip address add 10.0.0.1/24 dev d0",
         "red",
     )
+    # the kernel writes this up to a second later, and tests compare the state before and after
+    assert eventually(lambda: {links("red")[end]["operstate"] for end in ("d0", "d1")} == {"UP"})
     yield made
     namespace.delete(made)
 
