@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from labhelpers.store.objects import Object, copied
+from labhelpers.store.objects import Object, copied, key_of
 from labhelpers.store.refused import Gone
 
 __all__ = ["Change", "Event", "Log", "Watch"]
@@ -67,6 +67,19 @@ class Log:
         if version < self.forgotten:
             raise Gone(f"too old resource version: {version} ({self.forgotten})", "List again, and watch from there.")
         return self.changes[bisect_right(self.changes, version, key=lambda change: change.version) :]
+
+    def rewound(self, objects: Mapping[tuple[str, str], Object], version: int) -> Mapping[tuple[str, str], Object]:
+        """The objects as they were at a version, from what they are now.  Raises ``Gone`` as ``after`` does."""
+        since = self.after(version)
+        if not since:
+            return objects
+        then = dict(objects)
+        for change in reversed(since):
+            if change.before is None:
+                del then[key_of(change.last)]
+            else:
+                then[key_of(change.last)] = change.before
+        return then
 
 
 class Watch:

@@ -55,12 +55,23 @@ class MemoryStore:
         with self._changed:
             return _copy(self._there(resource, namespace, name))
 
-    def list(self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "") -> Listing:
-        """See ``Store.list``."""
+    def list(
+        self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "", at: str = ""
+    ) -> Listing:
+        """See ``Store.list``.
+
+        Args:
+            at: as it was at this version.
+
+        Raises:
+            Gone: what happened since then is forgotten in part.
+        """
         test = _test(resource, namespace, labels, fields)
         with self._changed:
-            chosen = sorted((key, obj) for key, obj in self._objects[resource].items() if test(obj))
-            version = self.resource_version
+            version = at or self.resource_version
+            self._require_past(int(version))
+            objects = self._logs[resource].rewound(self._objects[resource], int(version))
+            chosen = sorted((key, obj) for key, obj in objects.items() if test(obj))
         return Listing([copied(obj) for _, obj in chosen], version)
 
     def watch(
@@ -79,10 +90,7 @@ class MemoryStore:
             raise BadRequest(f"invalid resource version: {since!r}", "Use the resourceVersion of a list.")
         with self._changed:
             at = int(since or 0) or self._version
-            if at > self._version:
-                raise Gone(
-                    f"too large resource version: {at}, current: {self._version}", "List again, and watch from there."
-                )
+            self._require_past(at)
             log = self._logs[resource]
             log.after(at)
             first = []
@@ -94,6 +102,13 @@ class MemoryStore:
                     mark = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
                     first.append(Event("BOOKMARK", mark))
             return Watch(self._changed, log, lambda: self._version, at, test, first)
+
+    def _require_past(self, version: int) -> None:
+        """A version that is yet to come is another cluster's."""
+        if version > self._version:
+            raise Gone(
+                f"too large resource version: {version}, current: {self._version}", "List again, and watch from there."
+            )
 
     def create(self, resource: Resource, obj: Object) -> Object:
         """See ``Store.create``."""

@@ -188,6 +188,9 @@ def test_fifty_kubectls_at_once_are_all_answered(kubectl: Kubectl) -> None:
         thread.join()
     assert done == [0] * 50
     assert len(kubectl("get configmaps -o name").splitlines()) == 50
+    assert sorted(kubectl("get configmaps -o name --chunk-size=7").splitlines()) == sorted(
+        f"configmap/c{number}" for number in range(50)
+    )
 
 
 def test_a_kubectl_that_is_killed_ends_its_program_and_nothing_else(kubectl: Kubectl) -> None:

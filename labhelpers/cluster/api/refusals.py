@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from labhelpers.store import Refused
+from typing import Any
+
+from labhelpers.store import Gone, Refused
 
 __all__ = [
+    "ContinueExpired",
     "Forbidden",
     "MethodNotAllowed",
     "NoSuchPath",
@@ -62,3 +65,25 @@ class UnsupportedBody(Refused):
 
     code = 415
     reason = "UnsupportedMediaType"
+
+
+class ContinueExpired(Gone):
+    """The first part of a list is too long ago for the rest of it to fit.
+
+    Args:
+        token: goes on with what is there now.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        super().__init__(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+            "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+            "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+            "created, modified, or deleted between the time the first chunk was returned and now may show up in the "
+            "list."
+        )
+
+    def status(self) -> dict[str, Any]:
+        """See ``Refused``."""
+        return {**super().status(), "metadata": {"continue": self._token}}

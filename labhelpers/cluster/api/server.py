@@ -12,6 +12,7 @@ from aiohttp import web
 
 from labhelpers.cluster.api import discovery, openapi, verbs
 from labhelpers.cluster.api.openapi_v2 import document_v2
+from labhelpers.cluster.api.paging import Page, page_of
 from labhelpers.cluster.api.pods import Nodes, bind, pod_subresource
 from labhelpers.cluster.api.printing import table
 from labhelpers.cluster.api.refusals import MethodNotAllowed, NoSuchPath, Unauthorized
@@ -146,18 +147,17 @@ class ApiServer:
 
     async def _many(self, request: web.Request, target: Target) -> web.Response:
         query = request.query
-        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
         if request.method == "GET":
-            listing = self._store.list(target.resource, target.namespace, labels=labels, fields=fields)
-            return self._list(request, target, listing.items, listing.resource_version)
+            return self._list(request, target, page_of(self._store, target, query))
         if request.method == "POST" and (target.namespace or not target.resource.namespaced):
             sent = await body_of(request)
             obj, warnings = verbs.create(self._store, target, sent, **_write_options(request))
             return self._show(request, target, obj, warnings, 201)
         if request.method == "DELETE":
             options = await _delete_options(request)
+            labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
             deleted = verbs.delete_collection(self._store, target, labels, fields, options)
-            return self._list(request, target, deleted, self._store.resource_version)
+            return self._list(request, target, Page(deleted, {"resourceVersion": self._store.resource_version}))
         raise _not_allowed()
 
     async def _one(self, request: web.Request, target: Target) -> web.Response:
@@ -212,10 +212,10 @@ class ApiServer:
             answer.headers.add("Warning", f'299 - "{quoted}"')
         return answer
 
-    def _list(self, request: web.Request, target: Target, items: list[Object], version: str) -> web.Response:
-        form = answer_form(request.headers.getall("Accept", []))
+    def _list(self, request: web.Request, target: Target, page: Page) -> web.Response:
+        form, items = answer_form(request.headers.getall("Accept", [])), page.items
         if form == "Table":
-            return _json(self._table(request, target, items, version))
+            return _json({**self._table(request, target, items, page.version), "metadata": page.meta})
         kind, api_version = f"{target.resource.kind}List", target.resource.api_version
         if form:
             kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
@@ -223,8 +223,7 @@ class ApiServer:
         for one in items:  # the list's own kind says what they are
             one.pop("kind", None)
             one.pop("apiVersion", None)
-        meta = {"resourceVersion": version}
-        return _json({"kind": kind, "apiVersion": api_version, "metadata": meta, "items": items})
+        return _json({"kind": kind, "apiVersion": api_version, "metadata": page.meta, "items": items})
 
     def _table(self, request: web.Request, target: Target, items: list[Object], version: str) -> Object:
         include = request.query.get("includeObject", "Metadata")
