@@ -32,7 +32,7 @@ CHAPTERS = (
     Chapter("05", "From kubectl run to a pod IP", 90, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
     Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
     Chapter("07", "CNI plugins compared"),
-    Chapter("08", "Network policy"),
+    Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),
     Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
     Chapter("10", "Capstone: write your own CNI plugin", 180, "10-capstone.ipynb"),
 )

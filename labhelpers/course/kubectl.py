@@ -11,6 +11,7 @@ from typing import Any
 from labhelpers.cluster import Cluster
 from labhelpers.errors import LabError, NotFound, TimedOut, ToolMissing
 from labhelpers.lab import Lab
+from labhelpers.networks import Network
 
 __all__ = ["ask", "events_of", "kubectl", "new_cluster", "reasons_of", "status_of", "until"]
 
@@ -19,7 +20,7 @@ _PATIENCE = 20.0
 _OFTEN = 0.1
 
 
-def new_cluster(nodes: int = 2, *, network: str = "bridge", names: Sequence[str] | None = None) -> Cluster:
+def new_cluster(nodes: int = 2, *, network: Network | str = "bridge", names: Sequence[str] | None = None) -> Cluster:
     """Delete the cluster that runs in this sandbox, if one does, and make a new one.
 
     Args:

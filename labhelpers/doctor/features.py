@@ -65,7 +65,7 @@ FEATURES = (
     # ---- interfaces
     _device("veth", "veth: a cable with two ends", _ALL),
     _device("bridge", "bridge: a switch", _ALL),
-    _device("vxlan", "VXLAN: Flannel's overlay", chapters("06-07", "09")),
+    _device("vxlan", "VXLAN: Flannel's overlay", chapters("06-09")),
     _device(
         "ipip",
         "IP in IP: Calico's tunnel",
@@ -159,14 +159,14 @@ FEATURES = (
     Feature(
         id="nft-nat",
         what="nf_tables with NAT",
-        chapters=chapters("03-04", "07"),
+        chapters=chapters("03-04", "07-08"),
         trial=net.nft_masquerade,
         module="nft_masq",
     ),
     Feature(
         id="nft-trace",
         what="nftrace: which rule dropped a packet",
-        chapters=chapters("06", "08"),
+        chapters=chapters("06"),
         trial=net.nft_trace,
         module="nf_tables",
     ),
@@ -188,7 +188,7 @@ FEATURES = (
     Feature(
         id="bridge-isolation",
         what="isolated ports of a bridge",
-        chapters=chapters("08"),
+        chapters=chapters("07"),
         trial=net.isolation,
         module="bridge",
         instead=Instead("br_netfilter", ("br-netfilter",)),
@@ -196,7 +196,7 @@ FEATURES = (
     Feature(
         id="br-netfilter",
         what="br_netfilter: bridged frames pass the firewall",
-        chapters=chapters("08"),
+        chapters=chapters("07"),
         trial=net.bridge_netfilter,
         module="br_netfilter",
         instead=Instead("isolated ports", ("bridge-isolation",)),

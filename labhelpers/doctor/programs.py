@@ -21,12 +21,12 @@ PROGRAMS = (
         files=("bridge",),
     ),
     Program(id="ss", what="ss: who listens on which port", chapters=chapters("01"), package="iproute2"),
-    Program(id="tc", what="tc: queues and attached programs", chapters=chapters("07-08"), package="iproute2"),
+    Program(id="tc", what="tc: queues and attached programs", chapters=chapters("07"), package="iproute2"),
     Program(id="nft", what="nft: firewall rules and NAT", chapters=chapters("01", "03", "06-08"), package="nftables"),
     Program(
         id="iptables",
         what="iptables: with it CNI plugins write rules",
-        chapters=chapters("04", "07-08"),
+        chapters=chapters("04", "07"),
         package="iptables",
     ),
     Program(id="ping-program", what="ping", chapters=chapters("02"), package="iputils-ping", files=("ping",)),
@@ -57,7 +57,7 @@ PROGRAMS = (
     Program(
         id="cni-plugins",
         what="CNI plugins: the reference ones",
-        chapters=chapters("04", "07-08"),
+        chapters=chapters("04", "07"),
         package="containernetworking-plugins",
         files=("bridge", "ptp", "host-local", "loopback", "portmap", "bandwidth", "tuning", "firewall"),
         folders=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"),

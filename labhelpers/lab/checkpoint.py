@@ -39,6 +39,7 @@ _STATES: dict[str, Callable[[Lab], None]] = {
     "04": _one_node,
     "05": _empty,
     "06": _two_islands,
+    "08": _empty,
     "09": _empty,
     "10": _one_node,
 }
