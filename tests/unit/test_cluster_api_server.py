@@ -351,6 +351,12 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_others(client: Client)
         assert len(client.get("/api/v1/nodes")["items"]) == 3000
 
 
+def test_a_server_that_closes_ends_its_watches_and_does_not_wait_for_them() -> None:
+    with api() as server, server.open("GET", "/api/v1/pods?watch=1") as answer:
+        server.serving.close()
+        assert answer.read() == b""  # and not IncompleteRead, as when a connection is cut off
+
+
 def test_a_pod_on_no_node_or_on_one_that_is_gone_says_so(client: Client) -> None:
     client.ask("POST", PODS_PATH, pod())
     assert "does not have a host assigned" in refusal(client.ask("GET", f"{PODS_PATH}/web/log"))[2]

@@ -57,7 +57,7 @@ class ApiServer:
         app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._may_i)
         app.router.add_route("*", "/{path:api/.+|apis/.+}", self._object)
         app.on_startup.append(self._start)
-        app.on_cleanup.append(self._stop)
+        app.on_shutdown.append(self._stop)  # before connections are waited for: a watch would last for an hour
         return app
 
     async def _start(self, _: web.Application) -> None:

@@ -28,6 +28,8 @@ class Pulse:
         self._loop = asyncio.get_running_loop()
         self._next: asyncio.Future[None] = self._loop.create_future()
         self._asked = False
+        #: the server is closing, and no watch has anything to wait for
+        self.is_closed = False
         self._end = store.on_change(self._wake)
 
     def _wake(self) -> None:
@@ -46,8 +48,10 @@ class Pulse:
         return self._next
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and end every watch."""
         self._end()
+        self.is_closed = True
+        self._beat()
 
 
 async def stream_watch(request: web.Request, store: MemoryStore, pulse: Pulse, target: Target) -> web.StreamResponse:
@@ -116,7 +120,7 @@ async def _send(
     bookmarks: bool,
 ) -> None:
     marked = time.monotonic()
-    while time.monotonic() < end:
+    while not pulse.is_closed and time.monotonic() < end:
         changed = pulse.next
         try:
             events = watch.poll()
