@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from labhelpers.cluster.api import watching
 from labhelpers.store import CONFIGMAPS, DEPLOYMENTS, NODES, PODS, Object
 from tests.unit.apiserver import Client, api, running_pod
 
@@ -327,6 +328,27 @@ def test_a_watch_can_begin_with_what_is_there(client: Client) -> None:
     first, mark = watched(client, query)
     assert (first["type"], mark["type"]) == ("ADDED", "BOOKMARK")
     assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "Pod"),
+        ("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json", "PartialObjectMetadata"),
+        (TABLE, "Table"),
+    ],
+)
+def test_a_bookmark_says_of_which_kind_it_is(
+    client: Client, monkeypatch: pytest.MonkeyPatch, accept: str, kind: str
+) -> None:
+    monkeypatch.setattr(watching, "_BOOKMARK_EVERY", 0.1)
+    client.ask("POST", PODS_PATH, pod("a"))
+    version = client.get("/api/v1/pods")["metadata"]["resourceVersion"]
+    query = f"watch=1&resourceVersion={version}&allowWatchBookmarks=true&timeoutSeconds=5"
+    with client.open("GET", f"/api/v1/pods?{query}", Accept=accept) as answer:
+        mark = json.loads(answer.readline())
+    assert (mark["type"], mark["object"]["kind"]) == ("BOOKMARK", kind)
+    assert mark["object"]["metadata"]["resourceVersion"] == version
 
 
 def test_a_watch_in_tables_names_the_columns_once(client: Client) -> None:

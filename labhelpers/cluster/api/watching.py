@@ -76,7 +76,7 @@ async def stream_watch(request: web.Request, store: MemoryStore, pulse: Pulse, t
     end = time.monotonic() + _seconds(query.get("timeoutSeconds"))
     await response.prepare(request)
     try:
-        await _send(response, watch, pulse, end, shown, bookmarks)
+        await _send(response, watch, pulse, end, shown, target if bookmarks else None)
     except ConnectionError:
         pass
     return response
@@ -96,8 +96,6 @@ def _shown_as(target: Target, form: str, include: str) -> Callable[[Event], Obje
 
     def shown(event: Event) -> Object:
         nonlocal first
-        if event.type == "BOOKMARK" and form != "Table":
-            return event.object
         if form == "Table":
             objects = [] if event.type == "BOOKMARK" else [event.object]
             version = event.object["metadata"]["resourceVersion"]
@@ -117,7 +115,7 @@ async def _send(
     pulse: Pulse,
     end: float,
     shown: Callable[[Event], Object],
-    bookmarks: bool,
+    marked_for: Target | None,
 ) -> None:
     marked = time.monotonic()
     while not pulse.is_closed and time.monotonic() < end:
@@ -129,16 +127,19 @@ async def _send(
             return
         for event in events:
             await response.write(_line(event.type, shown(event)))
-        if bookmarks and time.monotonic() >= marked + _BOOKMARK_EVERY:
+        if marked_for and time.monotonic() >= marked + _BOOKMARK_EVERY:
             marked = time.monotonic()
-            await response.write(_line("BOOKMARK", shown(_bookmark(watch))))
+            await response.write(_line("BOOKMARK", shown(_bookmark(marked_for, watch))))
         if not events:
             left = min(end - time.monotonic(), _BOOKMARK_EVERY)
             await asyncio.wait([changed], timeout=max(left, 0))
 
 
-def _bookmark(watch: Watch) -> Event:
-    return Event("BOOKMARK", {"metadata": {"resourceVersion": watch.resource_version}})
+def _bookmark(target: Target, watch: Watch) -> Event:
+    """Without a kind a client cannot read it, and gives the watch up."""
+    kind, version = target.resource.kind, target.resource.api_version
+    meta = {"resourceVersion": watch.resource_version}
+    return Event("BOOKMARK", {"kind": kind, "apiVersion": version, "metadata": meta})
 
 
 def _line(kind: str, obj: Any) -> bytes:
