@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labhelpers.linux.headers import Header
-from labhelpers.trace.map import Map
+from labhelpers.trace.map import Map, Place
 
 __all__ = ["changes", "put_around", "taken_off"]
 
@@ -32,11 +32,11 @@ def taken_off(before: Sequence[Header], now: Sequence[Header]) -> tuple[Header, 
     return put_around(now, before)
 
 
-def changes(before: Sequence[Header], now: Sequence[Header], map: Map) -> tuple[str, ...]:
-    """Every difference that a router, a tunnel or address translation makes, from the outside in."""
+def changes(before: Sequence[Header], now: Sequence[Header], map: Map, here: Place) -> tuple[str, ...]:
+    """Every difference that a router, a tunnel or address translation makes, from the outside in; seen ``here``."""
     words = [_decapsulated(taken_off(before, now)), _encapsulated(put_around(before, now))]
     for one, other in _pairs(before, now):
-        words += _fields(one, other, map)
+        words += _fields(one, other, map, here)
     return tuple(word for word in words if word)
 
 
@@ -67,9 +67,10 @@ def _tunnel(headers: Sequence[Header]) -> str:
     return "IP in IP"
 
 
-def _fields(before: Header, now: Header, map: Map) -> list[str]:
+def _fields(before: Header, now: Header, map: Map, here: Place) -> list[str]:
     if now.protocol == "Ethernet":
-        return [f"{end} MAC now {map.whose(now[end])}" for end in ("source", "destination") if before[end] != now[end]]
+        changed = [end for end in ("source", "destination") if before[end] != now[end]]
+        return [f"{end} MAC now {map.whose(now[end], here)}" for end in changed]
     words = []
     if now.protocol in _IP:
         for name, label in (("ttl", "TTL"), ("hop_limit", "hop limit")):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from labhelpers.topology.model import NamespaceState, Snapshot
 
-__all__ = ["Map"]
+__all__ = ["Map", "Place"]
 
 Place = tuple[str, str]  # namespace, interface
 
@@ -25,6 +25,8 @@ class Map:
     peers: dict[Place, Place] = field(default_factory=dict)
     #: the interface that has a MAC address; one that several have is left out
     macs: dict[str, str] = field(default_factory=dict)
+    #: the MAC address of each interface
+    own: dict[Place, str] = field(default_factory=dict)
     #: the interface that has an IP address
     addresses: dict[str, Place] = field(default_factory=dict)
     states: dict[str, NamespaceState] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Map:
             drawn.states[state.name] = state
             for link in state.links:
                 place = (state.name, link.name)
-                drawn.kinds[place] = link.kind
+                drawn.kinds[place], drawn.own[place] = link.kind, link.mac
                 if link.master:
                     drawn.masters[place] = link.master
                 for address in link.addresses:
@@ -56,7 +58,7 @@ class Map:
             drawn.peers[a], drawn.peers[b] = b, a
         return drawn
 
-    def whose(self, mac: str) -> str:
-        """The interface with this MAC address, with the address behind it."""
-        owner = self.macs.get(mac)
+    def whose(self, mac: str, here: Place) -> str:
+        """The interface with this MAC address, with the address behind it; if several have it, the one ``here``."""
+        owner = "/".join(here) if self.own.get(here) == mac else self.macs.get(mac)
         return f"{owner} ({mac})" if owner else mac

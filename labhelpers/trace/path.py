@@ -81,7 +81,7 @@ def _changed(hop: Hop, before: Hop | None, map: Map) -> tuple[str, ...]:
     if hop.inferred != before.inferred:
         outer = next(one for one in hop.headers if one.protocol == "IPv4")
         return (f"encrypted, {outer['source']} → {outer['destination']}",) if hop.inferred else ("decrypted",)
-    words = changes(before.headers, hop.headers, map)
+    words = changes(before.headers, hop.headers, map, (hop.namespace, hop.device))
     if hop.part and hop.part != before.part:
         words += (f"cut into fragments: this is {hop.part}",)
     elif before.part and not hop.part:

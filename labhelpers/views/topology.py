@@ -112,11 +112,12 @@ class Topology(anywidget.AnyWidget):
         if not os.environ.get("POD_NETWORKING_STATIC"):
             bundle = super()._repr_mimebundle_(**options)
             data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
-        data["text/html"] = self._stored()
+        data["text/html"] = self.html()
         data["text/plain"] = describe(self._plan)
         return data, {}
 
-    def _stored(self) -> str:
+    def html(self) -> str:
+        """The picture as it is now, as HTML that shows everywhere, with the commands that made what is new."""
         image = base64.b64encode(self.svg().encode()).decode()
         html = f'<img alt="{escape(describe(self._plan))}" src="data:image/svg+xml;base64,{image}">'
         if self.commands:

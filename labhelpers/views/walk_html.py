@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
-from typing import Any
 
-from labhelpers.errors import BadInput
 from labhelpers.trace.hop import Walk
 from labhelpers.views.walk_layers import Layer
 from labhelpers.views.walk_story import Chapter, Step, Verdict, outcome, story, verdict
-from labhelpers.views.walk_text import walk_text
 
-__all__ = ["COLOURS", "INK", "MARKED", "OTHER", "SideBySide", "side_by_side", "walk_html"]
+__all__ = ["COLOURS", "INK", "MARKED", "OTHER", "walk_html"]
 
 #: the ground of a protocol's box; INK keeps a contrast of 7:1 or better on each, which a test computes
 COLOURS = {
@@ -148,35 +145,3 @@ def _verdict(verdict: Verdict) -> str:
             f'border-radius: 4px; background: #fdeee8; color: {INK}">{"<br>".join(lines)}</div>'
         )
     return "".join(parts)
-
-
-class SideBySide:
-    """Walks beside each other."""
-
-    def __init__(self, *walks: Walk) -> None:
-        self.walks = walks
-
-    def __repr__(self) -> str:
-        return "\n\n\n".join(walk_text(walk) for walk in self.walks)
-
-    def _repr_html_(self) -> str:
-        columns = "".join(
-            f'<div style="flex: 1 1 390px; min-width: 0">{walk_html(walk, narrow=True)}</div>' for walk in self.walks
-        )
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 24px">{columns}</div>'
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
-
-
-def side_by_side(*walks: Walk) -> SideBySide:
-    """Show walks beside each other, as one on the same node and one across nodes.
-
-    Raises:
-        BadInput: one is no walk, or there is none.
-    """
-    if not walks or not all(isinstance(one, Walk) for one in walks):
-        other = next((one for one in walks if not isinstance(one, Walk)), None)
-        what = "There is no walk to show." if other is None else f"{other!r} is no walk."
-        raise BadInput(what, "Write side_by_side(walk('pod-a', 'pod-b'), walk('pod-a', 'pod-c')).")
-    return SideBySide(*walks)

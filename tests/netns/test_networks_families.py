@@ -12,6 +12,7 @@ from labhelpers.errors import AlreadyExists, BadInput
 from labhelpers.lab import Lab
 from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, PlainBridge
 from labhelpers.networks.nat_outgoing import TABLE
+from labhelpers.trace import walk
 from tests.netns.everything import Everything
 
 EVERY = {
@@ -70,6 +71,20 @@ def test_a_calico_pod_is_wired_as_calico_wires_it(nodes: Lab) -> None:
         assert pod.ping("169.254.1.1").ok is False  # nobody has the address
         assert pod.ping(node.address).ok
         assert {one.address: one.mac for one in pod.neighbours()}["169.254.1.1"] == end.mac
+
+
+def test_a_walk_names_the_switch_it_is_at_though_those_of_all_nodes_have_one_mac(nodes: Lab) -> None:
+    with Flannel("host-gw").install(nodes) as installed:
+        here, there = (installed.pod(node, name) for node, name in zip(nodes.nodes, ("here", "there"), strict=True))
+        assert len({node.links()["cni0"].mac for node in nodes.nodes}) == 1
+        seen = walk(here, there)
+    changed = [
+        hop.changed[0]
+        for packet in (seen.request, seen.reply)
+        for hop in packet
+        if hop.device == "cni0" and hop.changed
+    ]
+    assert [words.split(" (")[0] for words in changed] == ["source MAC now node-2/cni0", "source MAC now node-1/cni0"]
 
 
 def test_what_leaves_the_cluster_gets_its_nodes_address_and_the_rest_does_not(nodes: Lab) -> None:

@@ -14,13 +14,15 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from labhelpers.errors import BadInput
 from labhelpers.linux.headers import Header, decode
+from labhelpers.topology import Snapshot
 from labhelpers.trace.hop import Hop, Walk, Why
-from labhelpers.views import side_by_side, table_of, walk_text
+from labhelpers.views import Topology, side_by_side, table_of, walk_text
 from labhelpers.views.register import register
 from labhelpers.views.walk_html import COLOURS, INK, MARKED, walk_html
 from labhelpers.views.walk_layers import layers
 from labhelpers.views.walk_story import story
 from labhelpers.views.walk_text import WIDEST
+from tests.samples.snapshots import two_nodes
 from tests.samples.walks import dead, echo, ethernet, fragmented, hop, ip, looping, through_vxlan, udp, walk_of
 
 NAMES = st.text(min_size=1, max_size=40)
@@ -337,8 +339,14 @@ def test_side_by_side_has_both_in_their_order() -> None:
     assert both._repr_mimebundle_() == {"text/html": html, "text/plain": repr(both)}
 
 
+def test_side_by_side_has_pictures_too() -> None:
+    both = side_by_side(Topology(Snapshot()), Topology(two_nodes()))
+    assert repr(both).endswith(f"\n\n\n{Topology(two_nodes())!r}")
+    assert both._repr_html_().count('<img alt="') == 2
+
+
 @pytest.mark.parametrize("things", [(), (42,), (dead(), "pod-a")], ids=["nothing", "a number", "a name"])
-def test_what_is_no_walk_is_refused(things: tuple[object, ...]) -> None:
+def test_what_is_neither_walk_nor_picture_is_refused(things: tuple[object, ...]) -> None:
     with pytest.raises(BadInput, match="side_by_side"):
         side_by_side(*things)  # type: ignore[arg-type]
 
