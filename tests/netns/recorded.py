@@ -14,8 +14,8 @@ _PATIENCE = 60.0
 _RULES = tuple(
     (re.compile(pattern, re.MULTILINE), becomes)
     for pattern, becomes in (
-        # a terminal's colours, line ends and end of input
-        (r"\x1b\[[\d;]*m|\r$|\^@", ""),
+        # a terminal's colours and line ends
+        (r"\x1b\[[\d;]*m|\r$", ""),
         # what kubectl says of itself, one version so and another so; and how far a rollout is when it happens to look
         (r"^(Waiting for deployment |WARNING: version difference ).*\n", ""),
         (r"^E\d{4} .* v[23]\.go:\d+\] .*websocket: close sent.*\n", ""),
@@ -103,7 +103,8 @@ def answer_of(step: Step, folder: Path) -> str:
         timeout=_PATIENCE,
         check=False,
     )
-    said = done.stdout
+    # a terminal shows the end of input so, wherever it comes, and also as the last thing behind the last line's end
+    said = done.stdout.replace("^@", "")
     if "[rc " in step.recorded:
         said += f"{'' if not said or said.endswith(chr(10)) else chr(10)}[rc {done.returncode}]\n"
     return normalised(said)

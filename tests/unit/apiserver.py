@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import signal
 import socket
 import subprocess
 import threading
@@ -102,7 +101,7 @@ class Program(Session):
             os.close(fd)
         self.stdin = self.stdout = self.stderr = -1
         if not self.exit.done():
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()  # which knows whether it has ended since
 
 
 class Node:
