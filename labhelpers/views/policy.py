@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 
 from labhelpers.conformance.policy import Cell, TruthTable
@@ -12,6 +11,10 @@ from labhelpers.views.tables import Table
 __all__ = ["explanation_html", "explanation_text", "matrices", "truth_table_html", "truth_table_text"]
 
 _LEGEND = "✓ allowed, · blocked; ALLOWED, BLOCKED, REFUSED: this was seen, and the policies say otherwise"
+_FEW = 3
+#: half transparent, to be seen on white and on black
+_COLOURS = {"✓": "rgba(46, 160, 67, 0.35)", "·": "rgba(128, 128, 128, 0.25)"}
+_WRONG = "rgba(248, 81, 73, 0.55)"
 
 
 def _heading(found: Explanation) -> str:
@@ -65,22 +68,48 @@ def _mark(cell: Cell | None) -> str:
     return "ALLOWED" if cell.seen == "allowed" else cell.seen.upper()
 
 
-def _after(table: TruthTable) -> Iterator[str]:
+def _summary(table: TruthTable) -> tuple[str, str]:
     right = sum(cell.ok for cell in table.cells)
-    yield f"{right} of {len(table.cells)} connections are as the policies say"
-    yield _LEGEND
-    for cell in table.mismatches:
-        where = f"{cell.source} → {cell.destination}, {cell.protocol} {cell.port}"
-        yield f"{where}: {cell.seen}, though: {cell.why}"
+    return f"{right} of {len(table.cells)} connections are as the policies say", _LEGEND
+
+
+def _wrong(table: TruthTable) -> list[str]:
+    return [
+        f"{cell.source} → {cell.destination}, {cell.protocol} {cell.port}: {cell.seen}, though: {cell.why}"
+        for cell in table.mismatches
+    ]
 
 
 def truth_table_text(table: TruthTable) -> str:
     """The matrices, and what is not as the policies say, with the reason why it ought to be otherwise."""
-    return "\n\n".join([*map(str, matrices(table)), "\n".join(_after(table))])
+    wrong = _wrong(table)
+    more = [f"and {len(wrong) - _FEW} more: mismatches has them all"] if len(wrong) > _FEW else []
+    return "\n\n".join([*map(str, matrices(table)), "\n".join([*_summary(table), *wrong[:_FEW], *more])])
 
 
 def truth_table_html(table: TruthTable) -> str:
-    """The same."""
-    shown = "".join(one._repr_html_() for one in matrices(table))
-    words = "".join(f"<li>{escape(line)}</li>" for line in _after(table))
-    return f"{shown}<ul>{words}</ul>"
+    """The same in colours: green is allowed, grey is blocked, red is not as the policies say."""
+    shown = "".join(_coloured(one) for one in matrices(table))
+    words = "".join(f"{escape(line)}<br>" for line in _summary(table))
+    wrong = [f"<li>{escape(line)}</li>" for line in _wrong(table)]
+    few, more = "".join(wrong[:_FEW]), "".join(wrong[_FEW:])
+    if more:
+        more = f"<details><summary>and {len(wrong) - _FEW} more</summary><ul>{more}</ul></details>"
+    return f"{shown}<p>{words}</p>{f'<ul>{few}</ul>' if few else ''}{more}"
+
+
+def _coloured(matrix: Table) -> str:
+    left, centre = 'style="text-align: left"', "text-align: center"
+    head = "".join(f'<th scope="col" style="{centre}">{escape(name)}</th>' for name in matrix.columns[2:])
+    body = ""
+    for number, source, *marks in matrix.rows:
+        colours = (_COLOURS.get(mark, _WRONG if mark else "transparent") for mark in marks)
+        cells = "".join(
+            f'<td style="{centre}; background-color: {colour}">{escape(mark)}</td>'
+            for mark, colour in zip(marks, colours, strict=True)
+        )
+        body += f'<tr><th scope="row">{number}</th><th scope="row" {left}>{escape(source)}</th>{cells}</tr>'
+    return (
+        f"<table><caption {left}>{escape(matrix.caption)}</caption>"
+        f"<thead><tr><th></th><th {left}>from, to</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
