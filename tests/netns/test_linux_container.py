@@ -256,8 +256,11 @@ def test_who_attaches_gets_what_is_written_from_then_on_and_may_write(here: Stag
 
 
 def test_a_terminal_is_one_to_the_program(here: Stage) -> None:
-    running, log = here.container("sh", "-c", "test -t 0 && test -t 1 && echo terminal; read answer; exit 5", tty=True)
-    assert eventually(lambda: "terminal" in log.read_text())
+    script = "test -t 0 && test -t 1 && echo terminal; tty; echo typed > /dev/tty; read answer; exit 5"
+    running, log = here.container("sh", "-c", script, tty=True)
+    assert eventually(lambda: "typed" in log.read_text())
+    said = [line.split(" ", 3)[3].rstrip("\r") for line in log.read_text().splitlines()]
+    assert said == ["terminal", "/dev/pts/0", "typed"]
     out, theirs = os.pipe()
     terminal = here.shim.attach(running, ["stdout"], [theirs])
     os.close(theirs)
@@ -265,6 +268,20 @@ def test_a_terminal_is_one_to_the_program(here: Stage) -> None:
     assert running.ended.result(10) == Ended(5)
     os.close(terminal)
     os.close(out)
+
+
+def test_a_terminal_for_a_program_that_is_not_there_is_taken_away_again(here: Stage) -> None:
+    inside, _ = here.container(*FOREVER)
+
+    def open_ones() -> list[str]:
+        return sorted(os.listdir(f"/proc/{here.shim.pid}/fd"))
+
+    before = open_ones()
+    with pytest.raises(CannotStart):
+        here.container("nothing", tty=True)
+    with pytest.raises(CannotStart):
+        here.shim.start(ExecSpec(inside.pid, ("nothing",), {"PATH": "/bin"}, who=ORDINARY, tty=True))
+    assert open_ones() == before
 
 
 # --- the shim itself -------------------------------------------------------------------------------------------------

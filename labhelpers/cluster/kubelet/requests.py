@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -126,7 +125,7 @@ class Requests:
         one = self._running(pod, container)
         started = one.started
         assert started is not None
-        ours, theirs = _terminal() if tty else _pipes(stdin, stdout, stderr)
+        ours, theirs = ((-1, -1, -1), []) if tty else _pipes(stdin, stdout, stderr)
         environment = {"TERM": "xterm", **started.environment} if tty else started.environment
         spec = ExecSpec(started.running.pid, tuple(command), environment, started.cwd, started.who, tty)
         try:
@@ -139,6 +138,8 @@ class Requests:
             for fd in set(theirs):
                 os.close(fd)
         session = ContainerSession(self._shim, running, owned=True, tty=tty)
+        if tty:
+            ours = (running.terminal, os.dup(running.terminal), -1)
         session.stdin, session.stdout, session.stderr = ours
         return session
 
@@ -211,11 +212,6 @@ def _does_not_run(one: ContainerState) -> BadInput:
     return BadInput(
         f'unable to upgrade connection: container not found ("{one.name}")', "It does not run: kubectl get pod."
     )
-
-
-def _terminal() -> tuple[tuple[int, int, int], list[int]]:
-    ours, theirs = pty.openpty()
-    return (ours, os.dup(ours), -1), [theirs] * 3
 
 
 def _pipes(stdin: bool, stdout: bool, stderr: bool) -> tuple[tuple[int, int, int], list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -33,12 +33,13 @@ class Stage:
     name = "enter"
 
 
-def become(spec: Spec, stdio: Sequence[int], stage: Stage) -> NoReturn:
+def become(spec: Spec, stdio: Sequence[int], stage: Stage, has_terminal: Callable[[int], object]) -> NoReturn:
     """Be the program that the specification describes.
 
     Args:
-        stdio: file descriptors for its input, output and error output.
+        stdio: file descriptors for its input, output and error output; what has a terminal needs none.
         stage: is told of each step.
+        has_terminal: is given the outer end of the terminal that was made.
 
     Raises:
         OSError: a step was refused.
@@ -52,10 +53,10 @@ def become(spec: Spec, stdio: Sequence[int], stage: Stage) -> NoReturn:
     elif isinstance(spec, ContainerSpec):
         stage.name = "root"
         _container(spec)
-        _program(spec, stdio, stage)
+        _program(spec, stdio, stage, has_terminal)
     else:
         _enter(spec.container, "net", "uts", "ipc", "mnt")
-        _program(spec, stdio, stage)
+        _program(spec, stdio, stage, has_terminal)
 
 
 def _sandbox(spec: SandboxSpec) -> None:
@@ -91,12 +92,18 @@ def _enter(pid: int, *kinds: str) -> None:
         libc.setns(fd, kind)
 
 
-def _program(spec: ContainerSpec | ExecSpec, stdio: Sequence[int], stage: Stage) -> NoReturn:
+def _program(
+    spec: ContainerSpec | ExecSpec, stdio: Sequence[int], stage: Stage, has_terminal: Callable[[int], object]
+) -> NoReturn:
     stage.name = "cwd"
     os.makedirs(spec.cwd, exist_ok=True)
     os.chdir(spec.cwd)
     if spec.tty:
-        terminal.control(stdio[0])
+        stage.name = "terminal"
+        outer, inner = terminal.make(spec.who.uid)
+        has_terminal(outer)
+        os.close(outer)
+        stdio = [inner] * 3
     stage.name = "user"
     _be(spec.who)
     _start(spec.args, spec.env, stdio, stage)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import selectors
 import signal
 import socket
@@ -29,6 +28,7 @@ __all__ = ["MOST_FDS", "Server", "main"]
 
 MOST_FDS = 3
 _LARGEST_REQUEST = 1 << 20
+_TERMINAL = b"terminal"
 _NO_SUCH = {"stage": "find", "errno": 3}
 
 
@@ -36,8 +36,8 @@ _NO_SUCH = {"stage": "find", "errno": 3}
 class _Child:
     pid: int
     pidfd: int
-    #: the pipe that says how its birth went
-    birth: int
+    #: the line on which it says how its birth goes
+    birth: socket.socket
     request: int
     outputs: list[Output] = field(default_factory=list)
     log: Log | None = None
@@ -103,22 +103,22 @@ class Server:
         if inside and inside not in self._children:  # its number may be another process's by now
             self._answer(message["id"], error=_NO_SUCH)
             return
-        child = _Child(0, -1, -1, message["id"])
+        birth, told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        child = _Child(0, -1, birth, message["id"])
         theirs = self._stdio(spec, child, fds)
-        ready, told = os.pipe()
         try:
             child.pid = self._fork(spec, theirs, told)
         except OSError:
-            os.close(ready)
+            birth.close()
             self._close_all(child)
             raise
         finally:
-            os.close(told)
+            told.close()
             for fd in {*theirs} - {*fds, self._null}:
                 os.close(fd)
-        child.birth, child.pidfd = ready, os.pidfd_open(child.pid)
+        child.pidfd = os.pidfd_open(child.pid)
         self._children[child.pid] = child
-        self._selector.register(ready, selectors.EVENT_READ, lambda: self._born(child))
+        self._selector.register(birth, selectors.EVENT_READ, lambda: self._news(child, spec))
 
     def _stdio(self, spec: Spec, child: _Child, fds: list[int]) -> list[int]:
         """Its input, output and error output; our ends go into ``child``."""
@@ -127,11 +127,8 @@ class Server:
         if not isinstance(spec, ContainerSpec):
             return [self._null] * 3
         child.log = Log(spec.log)
-        if spec.tty:
-            ours, theirs = pty.openpty()
-            child.stdin = os.dup(ours)
-            child.outputs = [Output(ours, "stdout", child.log)]
-            return [theirs] * 3
+        if spec.tty:  # it makes its terminal itself, inside
+            return []
         stdin = self._null
         if spec.stdin:
             stdin, child.stdin = os.pipe()
@@ -139,7 +136,7 @@ class Server:
         child.outputs = [Output(out[0], "stdout", child.log), Output(err[0], "stderr", child.log)]
         return [stdin, out[1], err[1]]
 
-    def _fork(self, spec: Spec, stdio: Sequence[int], told: int) -> int:
+    def _fork(self, spec: Spec, stdio: Sequence[int], told: socket.socket) -> int:
         """Fork into a new pid namespace, or into the container's."""
         if isinstance(spec, ExecSpec):
             fd = os.open(f"/proc/{spec.container}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -159,25 +156,39 @@ class Server:
             return pid
         stage = Stage()
         try:
-            become(spec, stdio, stage)
+            become(spec, stdio, stage, lambda terminal: socket.send_fds(told, [_TERMINAL], [terminal]))
         except BaseException as error:
             errno = error.errno if isinstance(error, OSError) else None
-            os.write(told, json.dumps({"stage": stage.name, "errno": errno, "what": str(error)}).encode())
+            told.send(json.dumps({"stage": stage.name, "errno": errno, "what": str(error)}).encode())
         finally:
             os._exit(127)
 
-    def _born(self, child: _Child) -> None:
-        """The pipe of its birth was closed by the program's start, or by a failure that it told of before."""
-        trouble = os.read(child.birth, 65536)
+    def _news(self, child: _Child, spec: Spec) -> None:
+        """It has made its terminal; or it runs, and nobody has the other end of the line any more; or it could not."""
+        text, fds, _, _ = socket.recv_fds(child.birth, 65536, 1)
+        if text == _TERMINAL:
+            (child.stdin,) = fds
+            os.set_inheritable(child.stdin, False)
+            if child.log:
+                child.outputs = [Output(os.dup(child.stdin), "stdout", child.log)]
+            return
         self._selector.unregister(child.birth)
-        os.close(child.birth)
-        if trouble:
+        child.birth.close()
+        if text:
             os.waitpid(child.pid, 0)
             del self._children[child.pid]
             self._close_all(child)
-            self._answer(child.request, error=json.loads(trouble))
+            self._answer(child.request, error=json.loads(text))
             return
-        self._answer(child.request, pid=child.pid)
+        self._born(child, hand_over=isinstance(spec, ExecSpec))
+
+    def _born(self, child: _Child, *, hand_over: bool) -> None:
+        """It runs.  Who asked for a program in a container also gets the terminal."""
+        terminal = [child.stdin] if hand_over and child.stdin >= 0 else []
+        self._answer(child.request, terminal, pid=child.pid)
+        for fd in terminal:
+            os.close(fd)
+            child.stdin = -1
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._ended(child))
         for output in child.outputs:
             self._selector.register(output.fd, selectors.EVENT_READ, self._reader(child, output))

@@ -56,6 +56,8 @@ class Running:
 
     pid: int
     ended: Future[Ended] = field(default_factory=Future, compare=False)
+    #: of a program in a container that has a terminal: the outer end of it, which is the caller's to close
+    terminal: int = -1
 
 
 class _Line:
@@ -150,7 +152,8 @@ class _Line:
             self._running.pop(message["ended"]).ended.set_result(Ended(message["code"], message["signal"]))
             return
         if "pid" in message:  # noted here, in order: the news that it ended may be next
-            message["running"] = self._running[message["pid"]] = Running(message["pid"])
+            one = Running(message["pid"], terminal=fds[0] if fds else -1)
+            message["running"] = self._running[message["pid"]] = one
         with self._lock:
             future = self._answers.pop(message["id"])
         future.set_result((message, fds))
@@ -181,7 +184,7 @@ class Shim:
         """Start what the specification describes, and wait until it runs.
 
         Args:
-            stdio: for an exec, its input, output and error output; they stay the caller's to close.
+            stdio: for an exec without a terminal, its input, output and error output; they stay the caller's to close.
 
         Raises:
             CannotStart: the program is not there or not executable.

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import struct
 import termios
+from contextlib import suppress
 
-__all__ = ["control", "resize"]
+__all__ = ["make", "resize"]
+
+# include/uapi/asm-generic/ioctls.h: Python has no names for them
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 
 
-def control(terminal: int) -> None:
-    """Make the terminal this process's own: its Ctrl-C goes to it.  The process leads a session and has none yet."""
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+def make(owner: int) -> tuple[int, int]:
+    """Make a terminal below this root's own /dev/pts, and make it this process's: its Ctrl-C goes to it.
+
+    The process leads a session and has no terminal yet.
+
+    Args:
+        owner: the user id whose it is, where the machine has it.
+
+    Returns:
+        the outer end, and the one for the program.
+
+    Raises:
+        OSError: there is no /dev/pts.
+    """
+    outer = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(outer, _TIOCSPTLCK, struct.pack("i", 0))
+    # not by its name: that may be another terminal's in this mount namespace (man 2 ioctl_tty)
+    inner = fcntl.ioctl(outer, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    with suppress(OSError):
+        os.fchown(inner, owner, -1)
+    fcntl.ioctl(inner, termios.TIOCSCTTY, 0)
+    return outer, inner
 
 
 def resize(terminal: int, columns: int, rows: int) -> None:
