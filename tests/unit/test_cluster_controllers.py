@@ -395,6 +395,32 @@ def test_a_manager_tries_again_after_any_error(capsys: pytest.CaptureFixture[str
     assert not [one for one in threading.enumerate() if one.name in ("controllers", "watch-nodes")]
 
 
+class Regular:
+    """A controller that wants to look again in an hour."""
+
+    watches = (NODES,)
+
+    def __init__(self) -> None:
+        self.looked = threading.Semaphore(0)
+
+    def keys(self, resource: Any, event: Any) -> list[tuple[str, str]]:
+        return [("", "")]
+
+    def sync(self, key: tuple[str, str]) -> float:
+        self.looked.release()
+        return 3600
+
+
+def test_however_often_something_changes_it_is_looked_at_again_once() -> None:
+    store, regular = MemoryStore(), Regular()
+    manager = Manager(store, [regular])
+    for number in range(20):
+        store.create(NODES, {"metadata": {"name": f"n{number}"}})
+        assert regular.looked.acquire(timeout=20)
+    manager.close()
+    assert len(manager._queue._later) == 1
+
+
 def test_a_templates_hash_is_32_bits_in_kubernetes_letters_and_does_not_depend_on_the_order_of_keys() -> None:
     assert safe_encoded(1234567890) == "56789bcdf4"
     one, other = {"spec": {"a": 1, "b": [2]}}, {"spec": {"b": [2], "a": 1, "c": None}}

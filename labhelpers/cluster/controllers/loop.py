@@ -9,6 +9,7 @@ Source: https://github.com/kubernetes/community/blob/main/contributors/devel/sig
 from __future__ import annotations
 
 import heapq
+import math
 import sys
 import threading
 import time
@@ -40,18 +41,23 @@ class Controller(Protocol):
 
 
 class _Queue:
-    """Keys to work on, each at most once; later ones wait for their time."""
+    """Keys to work on, each at most once; later ones wait for their time, each for the earliest it was given."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ready: dict[tuple[int, Key], None] = {}
         self._later: list[tuple[float, tuple[int, Key]]] = []
+        #: when each is due; what else stands in the list counts no more, or every change would leave one behind
+        self._due: dict[tuple[int, Key], float] = {}
         self._closed = False
 
     def add(self, item: tuple[int, Key], delay: float = 0.0) -> None:
         with self._changed:
+            due = time.monotonic() + delay
             if delay > 0:
-                heapq.heappush(self._later, (time.monotonic() + delay, item))
+                if due < self._due.get(item, math.inf):
+                    self._due[item] = due
+                    heapq.heappush(self._later, (due, item))
             else:
                 self._ready[item] = None
             self._changed.notify()
@@ -62,7 +68,10 @@ class _Queue:
             while not self._closed:
                 now = time.monotonic()
                 while self._later and self._later[0][0] <= now:
-                    self._ready[heapq.heappop(self._later)[1]] = None
+                    due, item = heapq.heappop(self._later)
+                    if self._due.get(item) == due:
+                        del self._due[item]
+                        self._ready[item] = None
                 if self._ready:
                     item = next(iter(self._ready))
                     del self._ready[item]
