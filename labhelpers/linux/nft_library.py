@@ -20,7 +20,7 @@ from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.linux.netlink import HEADER, attributes, split
 from labhelpers.linux.nfnetlink import NETFILTER
 
-__all__ = ["generation", "listing", "load", "parsed"]
+__all__ = ["Owned", "generation", "listing", "load", "parsed"]
 
 _STATELESS, _JSON = 1 << 2, 1 << 4  # NFT_CTX_OUTPUT_…
 _SUBSYSTEM, _GETGEN, _NFTA_GEN_ID = 10, 16, 1
@@ -86,6 +86,46 @@ def load(namespace: NetworkNamespace, rules: str) -> None:
             f"nft did not accept the rules in {namespace.name or 'this namespace'}:\n{said.strip()}",
             "Nothing was changed. `man nft` describes the language.",
         )
+
+
+class Owned:
+    """Load rules in one transaction, and keep the connection to the kernel open that has done it.
+
+    Tables among them that are to be owned (``flags owner``) can then be changed by nobody else, and go when the object
+    is closed or its process ends, however it does.
+
+    Args:
+        rules: lines in the language of ``nft -f``.
+
+    Raises:
+        BadInput, ToolMissing, Vanished: nothing was loaded.
+
+    Shell: ``nft -i``, which stays.
+    """
+
+    def __init__(self, namespace: NetworkNamespace, rules: str) -> None:
+        self._context: int | None = None
+        ok, said = namespace.visit(lambda: self._load(rules))
+        if not ok:
+            self.close()
+            raise BadInput(f"nft did not accept the rules in {namespace.name}:\n{said.strip()}", "Nothing was changed.")
+
+    def _load(self, rules: str) -> tuple[bool, str]:
+        library = _library()
+        with _one_at_a_time:
+            self._context = library.nft_ctx_new(0)
+            if not self._context:
+                return False, "no netlink socket"
+            library.nft_ctx_buffer_error(self._context)
+            ok = library.nft_run_cmd_from_buffer(self._context, (rules + "\n").encode()) == 0
+            return ok, (library.nft_ctx_get_error_buffer(self._context) or b"").decode(errors="replace")
+
+    def close(self) -> None:
+        """End the connection; what it owns goes."""
+        if self._context:
+            with _one_at_a_time:
+                _library().nft_ctx_free(self._context)
+        self._context = None
 
 
 def listing(namespace: NetworkNamespace, table: str) -> str:

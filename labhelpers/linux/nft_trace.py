@@ -12,25 +12,20 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from labhelpers.linux import constants as c
 from labhelpers.linux import nfnetlink
 from labhelpers.linux.inside import require_sandbox
-from labhelpers.linux.netlink import attribute, attributes, nested, split
+from labhelpers.linux.netlink import attribute, nested
 from labhelpers.linux.nfnetlink import be32
+from labhelpers.linux.nft_steps import Decoder, hear
 from labhelpers.linux.worker import visit_each
 
 __all__ = ["Dropped", "Trace"]
 
 _TABLE = "walk_trace"
-_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_GROUP = 9  # NFNLGRP_NFTRACE
-_MESSAGE = 10 << 8 | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
 _PREROUTING, _OUTPUT = 0, 3  # NF_INET_PRE_ROUTING, NF_INET_LOCAL_OUT
 _BEFORE_ALL_OTHERS = -350  # after fragments were put together, before raw
-_POLICY, _RULE = 1, 3  # NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE
 _META_L4PROTO, _META_NFTRACE = 16, 12
 _REGISTER, _EQUAL = 1, 0  # NFT_REG_1, NFT_CMP_EQ
-_DROP = 0  # NF_DROP, also of a rule that rejects
 _BUFFER = 1 << 20
 
 
@@ -65,7 +60,7 @@ class Trace:
     def __init__(self, namespaces: Sequence[int], protocols: Iterable[int]) -> None:
         require_sandbox()
         self.dropped: list[Dropped] = []
-        self._headers: dict[tuple[int, bytes], tuple[bytes, bytes]] = {}
+        self._decoders = [Decoder() for _ in namespaces]
         table = f"{_TABLE}_{os.getpid()}"  # one that nobody has
         changes = [nfnetlink.table("inet", table, owned=True)]
         for name, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
@@ -73,16 +68,15 @@ class Trace:
             changes += [nfnetlink.rule("inet", table, name, *_marks(protocol)) for protocol in sorted(set(protocols))]
 
         def start() -> socket.socket | None:
-            listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, nfnetlink.NETFILTER)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            owner = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, nfnetlink.NETFILTER)
+            owner.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             try:
-                nfnetlink.commit(changes, listening)
+                nfnetlink.commit(changes, owner)
             except OSError:
-                listening.close()
+                owner.close()
                 return None
-            listening.setsockopt(c.SOL_NETLINK, c.NETLINK_ADD_MEMBERSHIP, _GROUP)
-            listening.setblocking(False)
-            return listening
+            hear(owner)
+            return owner
 
         self._sockets = {
             one.fileno(): (place, one) for place, one in enumerate(visit_each(namespaces, start)) if one is not None
@@ -102,30 +96,11 @@ class Trace:
                     break
                 except OSError:  # more happened than the socket could hold
                     continue
-                for kind, _, _, begin, end in split(data):
-                    if kind == _MESSAGE:
-                        self._note(namespace, data[begin], attributes(data[:end], begin + 4))
-
-    def _note(self, namespace: int, family: int, found: dict[int, bytes]) -> None:
-        """Remember the event, if it is about the end of a packet."""
-        packet = namespace, found.get(6, b"")
-        if 8 in found:  # only the first event of a packet in a chain has its headers
-            self._headers[packet] = found[8], found.get(9, b"")
-        kind = _number(found.get(4))
-        verdicts = {_RULE: attributes(found.get(5, b"")).get(1), _POLICY: found.get(16)}
-        verdict = verdicts.get(kind)
-        if verdict is None or _number(verdict) != _DROP:
-            return
-        self.dropped.append(
-            Dropped(
-                namespace,
-                _FAMILIES.get(family, str(family)),
-                _text(found.get(1)),
-                _text(found.get(2)),
-                _number(found.get(3)) if kind == _RULE else 0,
-                *self._headers.get(packet, (b"", b"")),
-            )
-        )
+                self.dropped += [
+                    Dropped(namespace, one.family, one.table, one.chain, one.handle, one.network, one.transport)
+                    for one in self._decoders[namespace].steps(data)
+                    if one.verdict == "drop"
+                ]
 
     def close(self) -> None:
         """Stop; the tables go."""
@@ -138,14 +113,6 @@ class Trace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _number(value: bytes | None) -> int:
-    return int.from_bytes(value or b"", "big")
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").rstrip(b"\0").decode(errors="replace")
 
 
 def _marks(protocol: int) -> tuple[tuple[str, bytes], ...]:
