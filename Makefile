@@ -1,7 +1,7 @@
 # make lab    set everything up and open the course in JupyterLab
 # make test   set everything up and run every test
 .POSIX:
-.PHONY: help lab test env test-env bench-env lint notebooks bench
+.PHONY: help lab test env test-env bench-env lint notebooks bench bpf
 
 BIN = .venv/bin
 ARGS =
@@ -34,6 +34,10 @@ lint: test-env
 # make notebooks  run every chapter again and write its outputs
 notebooks: test-env
 	@$(BIN)/python tools/notebooks.py $(ARGS)
+
+# make bpf        compile the eBPF programs again; only who changes them needs that, and clang 14
+bpf: env
+	@$(BIN)/python tools/bpf.py $(ARGS)
 
 # make bench      the benchmarks, one after another
 bench: bench-env

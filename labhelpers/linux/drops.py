@@ -6,19 +6,18 @@ It ends with the file descriptors.  Only real root may load it.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labhelpers.linux import bpf, btf
+from labhelpers.linux.bpf.ring import Ring
 from labhelpers.linux.inside import require_sandbox
 
 __all__ = ["Drops", "Freed"]
 
 _QUEUE = 1 << 18  # bytes
-_HEAD, _BUSY, _DISCARDED = 8, 1 << 31, 1 << 30  # of a record in the queue
 _DATA = 80  # bytes of the packet, from its network header on
 _RECORD = struct.Struct(f"=I4xI4x{_DATA}s")  # reason, namespace, packet
 _PROBE_READ_KERNEL, _RINGBUF_OUTPUT = 113, 130  # numbers of helper functions
@@ -100,14 +99,12 @@ class Drops:
         require_sandbox()
         self._names = btf.constants("skb_drop_reason")
         self._fds: list[int] = []
+        self._ring: Ring | None = None
         try:
             queue = self._keep(bpf.create_map(bpf.RING_BUFFER, _QUEUE))
             program = self._keep(bpf.load(bpf.RAW_TRACEPOINT, _program(queue)))
             self._keep(bpf.open_raw_tracepoint("kfree_skb", program))
-            self._consumer = mmap.mmap(queue, mmap.PAGESIZE)
-            # the queue is mapped twice in a row, so that a record at its end can be read in one piece
-            produced = mmap.PAGESIZE + 2 * _QUEUE
-            self._producer = mmap.mmap(queue, produced, prot=mmap.PROT_READ, offset=mmap.PAGESIZE)
+            self._ring = Ring(queue, _QUEUE)
         except BaseException:
             self.close()
             raise
@@ -121,26 +118,16 @@ class Drops:
         return list(self._read())
 
     def _read(self) -> Iterator[Freed]:
-        (position,) = struct.unpack_from("=Q", self._consumer)
-        (end,) = struct.unpack_from("=Q", self._producer)
-        while position < end:
-            at = mmap.PAGESIZE + position % _QUEUE
-            (head,) = struct.unpack_from("=I", self._producer, at)
-            if head & _BUSY:
-                break
-            length = head & ~(_BUSY | _DISCARDED)
-            if not head & _DISCARDED:
-                reason, inode, data = _RECORD.unpack_from(self._producer, at + _HEAD)
-                name = self._names.get(reason, str(reason)).removeprefix(_PREFIX)
-                yield Freed(name.replace("_", " ").lower(), inode, data)
-            position += (length + _HEAD + 7) & ~7
-        self._consumer[:8] = struct.pack("=Q", position)
+        for record in self._ring.read() if self._ring else ():
+            reason, inode, data = _RECORD.unpack(record)
+            name = self._names.get(reason, str(reason)).removeprefix(_PREFIX)
+            yield Freed(name.replace("_", " ").lower(), inode, data)
 
     def close(self) -> None:
         """Stop: the program, the queue and the hook go."""
-        for name in ("_consumer", "_producer"):
-            if mapped := self.__dict__.pop(name, None):
-                mapped.close()
+        if self._ring:
+            self._ring.close()
+            self._ring = None
         for fd in reversed(self._fds):
             os.close(fd)
         self._fds.clear()
