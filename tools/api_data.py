@@ -55,7 +55,7 @@ ALIASES = {"metav1": "io.k8s.apimachinery.pkg.apis.meta.v1", "v1": "io.k8s.api.c
 ROOTS = (
     *("io.k8s.api.core.v1." + one for one in
       ("Binding", "ConfigMap", "Endpoints", "Event", "Namespace", "Node", "Pod", "Service", "ServiceAccount")),
-    *("io.k8s.api.apps.v1." + one for one in ("DaemonSet", "Deployment", "ReplicaSet")),
+    *("io.k8s.api.apps.v1." + one for one in ("ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet")),
     "io.k8s.api.discovery.v1.EndpointSlice", "io.k8s.api.networking.v1.NetworkPolicy",
     "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", "io.k8s.apimachinery.pkg.apis.meta.v1.Status",

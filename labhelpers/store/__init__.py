@@ -23,6 +23,7 @@ from labhelpers.store.protocol import Listing, Store, Watching
 from labhelpers.store.refused import BadRequest, Conflict, Gone, Invalid, ObjectExists, ObjectNotFound, Refused
 from labhelpers.store.resources import (
     CONFIGMAPS,
+    CONTROLLERREVISIONS,
     DAEMONSETS,
     DEPLOYMENTS,
     ENDPOINTS,
@@ -42,6 +43,7 @@ from labhelpers.store.selectors import by_fields, by_labels, by_selector
 
 __all__ = [
     "CONFIGMAPS",
+    "CONTROLLERREVISIONS",
     "DAEMONSETS",
     "DEPLOYMENTS",
     "ENDPOINTS",

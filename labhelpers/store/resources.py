@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONFIGMAPS",
+    "CONTROLLERREVISIONS",
     "DAEMONSETS",
     "DEPLOYMENTS",
     "ENDPOINTS",
@@ -103,6 +104,7 @@ REPLICASETS = Resource(
     "apps", "v1", "replicasets", "ReplicaSet", short_names=("rs",), categories=("all",),
     subresources=("scale", "status"), fields=("status.replicas",), generation=True,
 )  # fmt: skip
+CONTROLLERREVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 DAEMONSETS = Resource(
     "apps", "v1", "daemonsets", "DaemonSet", short_names=("ds",), categories=("all",), subresources=("status",),
     generation=True,
@@ -114,5 +116,5 @@ NETWORKPOLICIES = Resource(
 
 RESOURCES = (
     CONFIGMAPS, ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, SERVICES,
-    DAEMONSETS, DEPLOYMENTS, REPLICASETS, ENDPOINTSLICES, NETWORKPOLICIES,
+    CONTROLLERREVISIONS, DAEMONSETS, DEPLOYMENTS, REPLICASETS, ENDPOINTSLICES, NETWORKPOLICIES,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from labhelpers.cluster.api.network_policies import network_policy_problems
 from labhelpers.cluster.api.problems import NOT_HERE, Problems, invalid, label_problems, reason_of, unsupported
 from labhelpers.store import (
+    CONTROLLERREVISIONS,
     DAEMONSETS,
     DEPLOYMENTS,
     NETWORKPOLICIES,
@@ -156,6 +157,8 @@ def _unchanged(resource: Resource, obj: Object, old: Object) -> Problems:
         "selector"
     ):
         yield "spec.selector", invalid(obj["spec"].get("selector"), "field is immutable")
+    if resource == CONTROLLERREVISIONS and obj.get("data") != old.get("data"):
+        yield "data", invalid(obj.get("data"), "field is immutable")
     if resource == PODS and _frozen(obj["spec"]) != _frozen(old["spec"]):
         yield (
             "spec",

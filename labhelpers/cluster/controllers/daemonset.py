@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from labhelpers.cluster.controllers.daemon_revisions import HASH, keep_history
 from labhelpers.cluster.controllers.loop import Key
 from labhelpers.cluster.controllers.owned import (
     available_after,
@@ -20,11 +21,21 @@ from labhelpers.cluster.controllers.owned import (
 )
 from labhelpers.cluster.events import NORMAL, Recorder
 from labhelpers.cluster.scheduler.filters import reasons_against
-from labhelpers.store import DAEMONSETS, NODES, PODS, Event, Object, ObjectNotFound, Resource, Store, key_of
+from labhelpers.store import (
+    CONTROLLERREVISIONS,
+    DAEMONSETS,
+    NODES,
+    PODS,
+    Event,
+    Object,
+    ObjectNotFound,
+    Resource,
+    Store,
+    key_of,
+)
 
 __all__ = ["DaemonSetController"]
 
-_HASH = "controller-revision-hash"
 #: what a daemon bears that other pods do not
 _TOLERATED = (
     ("not-ready", "NoExecute"), ("unreachable", "NoExecute"), ("disk-pressure", "NoSchedule"),
@@ -35,14 +46,14 @@ _TOLERATED = (
 class DaemonSetController:
     """Keeps a pod on each node."""
 
-    watches = (DAEMONSETS, NODES, PODS)
+    watches = (CONTROLLERREVISIONS, DAEMONSETS, NODES, PODS)
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._events = Recorder(store, "daemonset-controller")
 
     def keys(self, resource: Resource, event: Event) -> Iterable[Key]:
-        """A set, the set that a pod is of, or for a node all of them."""
+        """A set, the set that a pod or a revision is of, or for a node all of them."""
         if resource == NODES:
             return [key_of(one) for one in self._store.list(DAEMONSETS)]
         return [key_of(event.object)] if resource == DAEMONSETS else key_of_controller(event.object, "DaemonSet")
@@ -60,6 +71,7 @@ class DaemonSetController:
             node["metadata"]["name"] for node in self._store.list(NODES) if not self._why_not(wanted, node, revision)
         }
         pods = [one for one in pods_of(self._store, wanted) if is_active(one)]
+        keep_history(self._store, wanted, revision, pods)
         by_node: dict[str, list[Object]] = {}
         for one in sorted(pods, key=lambda one: int(one["metadata"]["resourceVersion"])):
             by_node.setdefault(_node_of(one), []).append(one)
@@ -75,7 +87,7 @@ class DaemonSetController:
 
     def _pod(self, wanted: Object, node: str, revision: str) -> Object:
         """A pod that fits on one node only; the scheduler puts it there."""
-        pod = pod_from_template(DAEMONSETS, wanted, labels={_HASH: revision})
+        pod = pod_from_template(DAEMONSETS, wanted, labels={HASH: revision})
         spec = pod["spec"]
         field = {"key": "metadata.name", "operator": "In", "values": [node]}
         required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
@@ -104,7 +116,7 @@ class DaemonSetController:
         allowed = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
         if isinstance(allowed, str):
             allowed = max(1, -(-nodes * int(allowed.rstrip("%")) // 100))
-        old = [one for one in kept.values() if one["metadata"]["labels"].get(_HASH) != revision]
+        old = [one for one in kept.values() if one["metadata"]["labels"].get(HASH) != revision]
         allowed -= sum(not is_ready(one) for one in kept.values()) + nodes - len(kept)
         broken = [one for one in old if not is_ready(one)]
         for one in [*broken, *[one for one in old if is_ready(one)][: max(allowed, 0)]]:
@@ -123,7 +135,7 @@ class DaemonSetController:
             "numberReady": sum(map(is_ready, kept.values())),
             "observedGeneration": wanted["metadata"]["generation"],
         }
-        updated = sum(one["metadata"]["labels"].get(_HASH) == revision for one in kept.values())
+        updated = sum(one["metadata"]["labels"].get(HASH) == revision for one in kept.values())
         more = {"updatedNumberScheduled": updated, "numberAvailable": available, "numberUnavailable": nodes - available}
         wanted["status"].update({key: value for key, value in more.items() if value})
         self._store.update(DAEMONSETS, wanted, subresource="status")

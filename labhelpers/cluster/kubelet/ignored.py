@@ -64,6 +64,8 @@ def _of_container(where: str, container: Mapping[str, Any], key: str, one_user: 
     yield from _named(where, container, _OF_CONTAINER)
     limits = (container.get("resources") or {}).get("limits")
     if limits:
+        # A cgroup is a folder of the machine that outlasts all its processes: an ordinary user may make none, and what
+        # root's sandbox makes would be left behind when all of the sandbox is killed.
         yield f"{where}.resources.limits has no effect: a container may use all of the machine"
     if key == "initContainers" and container.get("restartPolicy") == "Always":
         yield f"{where}.restartPolicy has no effect: the next container starts when this one has ended"

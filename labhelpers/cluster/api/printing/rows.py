@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from labhelpers.cluster.api.printing.age import age
-from labhelpers.store import Object
+from labhelpers.store import Object, controller_of
 
 __all__ = [
     "configmap_row",
+    "controllerrevision_row",
     "daemonset_row",
     "deployment_row",
     "endpoints_row",
@@ -95,6 +96,14 @@ def daemonset_row(obj: Object, now: float) -> list[Any]:
     counts = [status.get(one, 0) for one in fields]
     node_selector = _labels(obj["spec"]["template"]["spec"].get("nodeSelector"))
     return [_name(obj), *counts, node_selector, _age(obj, now), *_workload(obj)]
+
+
+def controllerrevision_row(obj: Object, now: float) -> list[Any]:
+    """Whose template it keeps, and its number."""
+    owner = controller_of(obj) or {}
+    group = owner.get("apiVersion", "").rpartition("/")[0]
+    whose = f"{owner['kind'].lower()}{'.' if group else ''}{group}/{owner['name']}" if owner else "<none>"
+    return [_name(obj), whose, obj.get("revision", 0), _age(obj, now)]
 
 
 def node_row(obj: Object, now: float) -> list[Any]:

@@ -10,6 +10,7 @@ from labhelpers.cluster.api.printing import rows
 from labhelpers.cluster.api.printing.pods import pod_row
 from labhelpers.store import (
     CONFIGMAPS,
+    CONTROLLERREVISIONS,
     DAEMONSETS,
     DEPLOYMENTS,
     ENDPOINTS,
@@ -63,6 +64,7 @@ _COLUMNS = {
     DAEMONSETS: _Columns(
         "Name|#Desired|#Current|#Ready|#Up-to-date|#Available|Node Selector|Age", _WORKLOAD, rows.daemonset_row
     ),
+    CONTROLLERREVISIONS: _Columns("Name|Controller|#Revision|Age", "", rows.controllerrevision_row),
     NODES: _Columns(
         "Name|Status|Roles|Age|Version",
         "Internal-IP|External-IP|OS-Image|Kernel-Version|Container-Runtime",
