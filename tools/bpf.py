@@ -1,7 +1,7 @@
 """Compile the eBPF programs of the course: ``make bpf``.
 
-The results are committed, so that nobody else needs a compiler; a test compiles them again and compares every byte.  For
-that the compiler must be the same: clang 14 of Debian 12.
+The results are committed, so that nobody else needs a compiler; a test compiles them again and compares every byte.
+For that the compiler must be the same: clang 14 of Debian 12.
 
 usage: python tools/bpf.py [FOLDER]     where the results go; beside the sources by default
 """

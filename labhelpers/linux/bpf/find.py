@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from labhelpers.linux.bpf import system_call as bpf
 from labhelpers.linux.bpf.maps import Map, MapKind
 
-__all__ = ["ProgramInfo", "map_ids", "maps_of", "open_map", "program", "program_ids"]
+__all__ = ["ProgramInfo", "id_of", "map_ids", "maps_of", "open_map", "program", "program_ids"]
 
 _INFO = 256  # bytes, more than any kernel's
 _MOST_MAPS = 64  # that a program of ours can use
@@ -74,6 +74,12 @@ def open_map(id: int) -> Map:
     # struct bpf_map_info: type, id, key size, value size, entries, flags, name
     kind, _, key, value, entries, flags = struct.unpack_from("=6I", told)
     return Map(fd, _text(told[24:40]), MapKind(kind, key, value, entries, flags))
+
+
+def id_of(map: Map) -> int:
+    """The kernel's number of an open map."""
+    (id,) = struct.unpack_from("=I", _info(map.fd, bytearray(_INFO)), 4)
+    return int(id)
 
 
 def maps_of(id: int) -> dict[str, Map]:

@@ -51,6 +51,16 @@ class Program:
         (duration,) = struct.unpack_from("=I", answer, 36)
         return returned, duration
 
+    def keep(self, map: Map) -> None:
+        """Have the program keep a map that it does not use itself, since Linux 5.10.
+
+        Shell: ``bpftool prog show id ID`` lists it then.
+        """
+        try:
+            bpf.call(bpf.PROG_BIND_MAP, struct.pack("=III", self.fd, map.fd, 0))
+        except OSError as error:
+            raise refused(error, f"have {self.name} keep the map {map.name}") from error
+
     def close(self) -> None:
         """Let go of it; it stays where it is attached."""
         if self.fd >= 0:

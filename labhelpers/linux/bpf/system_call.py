@@ -16,6 +16,7 @@ __all__ = [
     "MAP_LOOKUP_ELEM",
     "MAP_UPDATE_ELEM",
     "OBJ_GET_INFO_BY_FD",
+    "PROG_BIND_MAP",
     "PROG_GET_FD_BY_ID",
     "PROG_GET_NEXT_ID",
     "PROG_LOAD",
@@ -34,7 +35,7 @@ MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM, MAP_GET_NEXT_KEY,
 PROG_TEST_RUN, PROG_GET_NEXT_ID, MAP_GET_NEXT_ID, PROG_GET_FD_BY_ID, MAP_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = range(
     10, 16
 )
-_RAW_TRACEPOINT_OPEN = 17
+_RAW_TRACEPOINT_OPEN, PROG_BIND_MAP = 17, 35
 #: program types (bpf.h): a traffic classifier, and a program at a raw tracepoint
 SCHED_CLS, RAW_TRACEPOINT = 3, 17
 #: map types: a queue that a program fills and a process reads

@@ -177,8 +177,10 @@ class FlowEvent:
 class Events(Protocol):
     """The flow events of one node, from when it was opened until ``close``."""
 
-    #: events that did not fit the kernel's buffer, and were lost
-    lost: int
+    @property
+    def lost(self) -> int:
+        """Events that did not fit the kernel's buffer, and were lost."""
+        ...
 
     def fileno(self) -> int:
         """What to wait for with others, for reading."""

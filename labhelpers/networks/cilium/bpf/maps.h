@@ -1,4 +1,4 @@
-/* The tables of one node.  Programs and the agent share them; labhelpers/networks/cilium/tables.py reads the same. */
+/* The tables of one node.  Programs and the agent share them; labhelpers/networks/cilium/ebpf/records.py reads the same. */
 #include "kernel.h"
 
 /* What the programs must know of the node; one entry. */
@@ -94,6 +94,7 @@ struct frontend {
 };
 struct service {
 	__u32 number, backends;
+	char name[120];
 };
 struct slot {
 	__u32 service, number;

@@ -1,0 +1,187 @@
+"""``EbpfDatapath``: the datapath of one node, by eBPF programs.  See ``datapath.py`` for what it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
+
+from labhelpers.errors import LabError, NotFound
+from labhelpers.lab import Node
+from labhelpers.linux import link, namespace
+from labhelpers.linux.bpf import filters
+from labhelpers.linux.changes import Changes
+from labhelpers.linux.interrupt import held
+from labhelpers.linux.records import Link, Rows
+from labhelpers.networks.cilium.datapath import Events, RuleCounter, Wanted
+from labhelpers.networks.cilium.ebpf import show
+from labhelpers.networks.cilium.ebpf.events import RingEvents
+from labhelpers.networks.cilium.ebpf.loaded import FROM_OVERLAY, FROM_POD, FROM_UPLINK, Loaded, programs_at
+from labhelpers.networks.cilium.ebpf.state import MANAGED, Tables, entries, remembered
+from labhelpers.networks.cilium.limits import require_room
+from labhelpers.networks.policy import Applied
+
+__all__ = ["EbpfDatapath"]
+
+_UPLINK, _OVERLAY = "eth0", "cilium_vxlan"
+
+
+class EbpfDatapath:
+    """Programs at eth0, at the tunnel and at each pod's interface, with tables that they share.
+
+    What is at work is found in the kernel each time.  A table that is full makes room by itself where it holds flows:
+    the flow that was used least recently goes, so that nothing is ever dropped as ``FLOWS_FULL``.
+
+    Args:
+        node: a lab's node; or its name, for an agent that lives in the node's own namespace.
+    """
+
+    name: ClassVar[str] = "ebpf"
+    way: ClassVar[str] = "eBPF programs at the pods' interfaces move and judge packets; only real root may load them."
+
+    def __init__(self, node: Node | str) -> None:
+        self._node, self._namespace = (node, namespace.home()) if isinstance(node, str) else (node.name, node._kernel)
+        self._left: Tables = {}
+
+    def apply(self, wanted: Wanted) -> Applied:
+        """See ``Datapath.apply``.  Entries change one after another: first those that come, then those that go.
+
+        Shell: ``bpftool map update …`` for each entry, ``tc filter replace … ingress bpf direct-action …``.
+        """
+        require_room(wanted)
+        with held(), self._namespace.changes() as changes:
+            links = {one.name: one for one in link.dump(changes.socket)}
+            _require(links, wanted)
+            loaded = Loaded.found(changes.socket, links.values())
+            is_new = loaded is None
+            loaded = loaded or Loaded.new()
+            try:
+                there = _read(loaded)
+                # an earlier agent's state is taken as it is; one's own must be as it was left
+                repaired = bool(self._left) and (is_new or _known(there) != self._left)
+                must = entries(wanted, links, there, _UPLINK, _OVERLAY)
+                lines = _write(loaded, there, must)
+                lines += _attach(loaded, changes, links, wanted)
+                self._left = _known(must)
+            finally:
+                loaded.close()
+        return Applied("\n".join(lines), repaired)
+
+    def counters(self) -> Rows[RuleCounter]:
+        """See ``Datapath.counters``.  Shell: ``bpftool map dump name policy``."""
+        with self._loaded() as (loaded, _):
+            return show.counters(loaded.maps)
+
+    def tables(self) -> Mapping[str, Rows[Any]]:
+        """See ``Datapath.tables``.  Shell: ``bpftool map dump name NAME``."""
+        with self._loaded() as (loaded, links):
+            return show.tables(loaded.maps, {one.index: one.name for one in links})
+
+    def events(self) -> Events:
+        """See ``Datapath.events``.  One listener at a time: what one has read, another does not get.
+
+        Raises:
+            NotFound: nothing is at work on this node.
+        """
+        with self._found() as (loaded, _):
+            return RingEvents(self._node, loaded)
+
+    def clean(self) -> None:
+        """See ``Datapath.clean``.  Shell: ``tc qdisc delete dev NAME clsact``."""
+        self._left = {}
+        with held(), self._namespace.changes() as changes:
+            for one in link.dump(changes.socket):
+                if programs_at(changes.socket, one):
+                    filters.unhook(changes, one.name)
+            with suppress(NotFound):  # an interface went meanwhile, and its program with it
+                changes.apply()
+
+    @contextmanager
+    def _found(self) -> Iterator[tuple[Loaded, Rows[Link]]]:
+        with self._namespace.socket() as socket:
+            links = link.dump(socket)
+            loaded = Loaded.found(socket, links)
+        if loaded is None:
+            raise NotFound(f"No eBPF datapath is at work on {self._node}.", "apply() puts one there.")
+        try:
+            yield loaded, links
+        except BaseException:
+            loaded.close()
+            raise
+
+    @contextmanager
+    def _loaded(self) -> Iterator[tuple[Loaded, Rows[Link]]]:
+        with self._found() as (loaded, links):
+            try:
+                yield loaded, links
+            finally:
+                loaded.close()
+
+
+def _require(links: Mapping[str, Link], wanted: Wanted) -> None:
+    for name in (_UPLINK, *([_OVERLAY] if wanted.tunnel else [])):
+        if name not in links:
+            raise NotFound(f"{wanted.node} has no interface {name}.", "The network makes it before it is used.")
+
+
+def _read(loaded: Loaded) -> Tables:
+    return {name: dict(loaded.maps[name].items()) for name in MANAGED}
+
+
+def _known(tables: Tables) -> Tables:
+    return {name: {key: remembered(name, value) for key, value in table.items()} for name, table in tables.items()}
+
+
+def _write(loaded: Loaded, there: Tables, must: Tables) -> list[str]:
+    """Make the tables so; where one has no room, everything as it was."""
+    undo: list[tuple[str, bytes, bytes | None]] = []
+    lines = []
+    try:
+        for name in MANAGED:
+            before = there[name]
+            new = {
+                key: value
+                for key, value in must[name].items()
+                if key not in before or remembered(name, before[key]) != remembered(name, value)
+            }
+            for key, value in new.items():
+                loaded.maps[name].put(key, value)
+                undo.append((name, key, before.get(key)))
+            lines += _line(name, "written", len(new))
+        for name in reversed(MANAGED):
+            gone = there[name].keys() - must[name].keys()
+            if name == "settings":  # an array, whose entries are always there
+                continue
+            for key in gone:
+                loaded.maps[name].remove(key)
+                undo.append((name, key, there[name][key]))
+            lines += _line(name, "removed", len(gone))
+    except LabError:
+        for name, key, old in reversed(undo):
+            if old is None:
+                loaded.maps[name].remove(key)
+            else:
+                loaded.maps[name].put(key, old)
+        raise
+    return lines
+
+
+def _line(table: str, what: str, count: int) -> list[str]:
+    return [f"{table}: {count} {'entry' if count == 1 else 'entries'} {what}"] if count else []
+
+
+def _attach(loaded: Loaded, changes: Changes, links: Mapping[str, Link], wanted: Wanted) -> list[str]:
+    places = {_UPLINK: FROM_UPLINK, **({_OVERLAY: FROM_OVERLAY} if wanted.tunnel else {})}
+    places.update((one.interface, FROM_POD) for one in wanted.endpoints if one.interface in links)
+    lines = []
+    for name, program in places.items():
+        with suppress(NotFound):  # the pod has gone meanwhile
+            if loaded.put(changes, links[name], program):
+                lines.append(f"{name}: program {program} attached")
+    for name, one in links.items():
+        if name not in places and programs_at(changes.socket, one):
+            filters.unhook(changes, name)
+            lines.append(f"{name}: program taken away")
+    with suppress(NotFound):
+        changes.apply()
+    return lines
