@@ -19,6 +19,7 @@ PODS_PATH, CORE, APPS = "/api/v1/namespaces/default/pods", "/api/v1", "/apis/app
 TABLE = (
     "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 )
+NOT_FOUND = "the server could not find the requested resource"
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 
 
@@ -111,11 +112,15 @@ def test_selectors_of_both_kinds_choose(client: Client) -> None:
     ("method", "path", "body", "code", "message"),
     [
         ("GET", f"{PODS_PATH}/no", None, 404, 'pods "no" not found'),
-        ("GET", "/apis/batch/v1/jobs", None, 404, "the server could not find the requested resource"),
-        ("GET", "/api/v1/pods/web/status/more", None, 404, "the server could not find the requested resource"),
-        ("GET", "/api/v2/pods", None, 404, "the server could not find the requested resource"),
-        ("GET", "/nothing", None, 404, "the server could not find the requested resource"),
-        ("PATCH", f"{PODS_PATH}/web/ephemeralcontainers", {}, 404, "the server could not find the requested resource"),
+        ("GET", "/apis/batch/v1/jobs", None, 404, f"{NOT_FOUND}: this cluster has no jobs.batch"),
+        ("POST", "/apis/batch/v1/namespaces/x/jobs", {}, 404, f"{NOT_FOUND}: this cluster has no jobs.batch"),
+        ("GET", "/api/v1/namespaces/x/secrets", None, 404, f"{NOT_FOUND}: this cluster has no secrets"),
+        ("GET", "/api/v1/namespaces/x/nothing%20else", None, 404, NOT_FOUND),
+        ("GET", "/api/v1/namespaces/x/nodes", None, 404, NOT_FOUND),
+        ("GET", "/api/v1/pods/web/status/more", None, 404, NOT_FOUND),
+        ("GET", "/api/v2/pods", None, 404, NOT_FOUND),
+        ("GET", "/nothing", None, 404, NOT_FOUND),
+        ("PATCH", f"{PODS_PATH}/x/ephemeralcontainers", {}, 404, "pods have no ephemeralcontainers in this cluster"),
         ("POST", "/api/v1/namespaces/no/pods", pod(), 404, 'namespaces "no" not found'),
         ("POST", "/api/v1/pods", pod(), 405, "the server does not allow this method on the requested resource"),
         ("PUT", PODS_PATH, pod(), 405, "the server does not allow this method on the requested resource"),

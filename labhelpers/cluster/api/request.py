@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,13 @@ from aiohttp import web
 
 from labhelpers.cluster.api.protobuf import read_protobuf
 from labhelpers.cluster.api.refusals import NoSuchPath, NotAcceptable, TooLarge, UnsupportedBody
-from labhelpers.store import RESOURCES, BadRequest, Resource
+from labhelpers.store import NAMESPACES, RESOURCES, BadRequest, Resource
 
 __all__ = ["LARGEST_BODY", "Target", "answer_form", "body_of", "flag", "target_of"]
 
 LARGEST_BODY = 3 * 1024 * 1024  # as the real API server has it
 
+_WORD = re.compile(r"[a-z0-9.-]{1,100}")
 _BY_PATH = {(one.group, one.version, one.plural): one for one in RESOURCES}
 
 
@@ -38,19 +40,26 @@ def target_of(path: str) -> Target:
     """
     group, version, *rest = _split(path)
     namespace = ""
-    if rest[:1] == ["namespaces"] and len(rest) > 2 and (group, version, rest[2]) in _BY_PATH:
+    if rest[:1] == ["namespaces"] and len(rest) > 2 and (group or rest[2] not in NAMESPACES.subresources):
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource, *more = [*rest, "", "", ""]
     resource = _BY_PATH.get((group, version, plural))
-    if resource is None or any(more) or "" in rest or (namespace and not resource.namespaced):
+    if any(more) or "" in rest:
+        raise _nothing()
+    if resource is None:
+        kind = f"{plural}.{group}" if group else plural
+        raise _nothing(f": this cluster has no {kind}" if _WORD.fullmatch(kind) else "")
+    if namespace and not resource.namespaced:
         raise _nothing()
     if subresource and subresource not in resource.subresources:
-        raise _nothing()
+        raise _nothing(f": {plural} have no {subresource} in this cluster" if _WORD.fullmatch(subresource) else "")
     return Target(resource, namespace, name, subresource)
 
 
-def _nothing() -> NoSuchPath:
-    return NoSuchPath("the server could not find the requested resource", "See kubectl api-resources for what is here.")
+def _nothing(more: str = "") -> NoSuchPath:
+    return NoSuchPath(
+        f"the server could not find the requested resource{more}", "See kubectl api-resources for what is here."
+    )
 
 
 def _split(path: str) -> list[str]:

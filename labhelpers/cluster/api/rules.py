@@ -28,8 +28,14 @@ from labhelpers.store import (
 __all__ = ["require_valid"]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-#: fields of a pod that the kubelet here does not act on
-_POD_NOT_HERE = ("hostPID", "hostIPC", "shareProcessNamespace", "topologySpreadConstraints", "resourceClaims")
+#: fields of a pod that nobody here acts on, and what is so instead
+_POD_NOT_HERE = {
+    "hostPID": "a pod sees its own processes; to a node leads `minikube ssh`",
+    "hostIPC": "a pod has IPC of its own",
+    "shareProcessNamespace": "each container sees its own processes",
+    "topologySpreadConstraints": "the scheduler spreads pods by itself",
+    "resourceClaims": "there are no devices to be claimed",
+}
 _CHANGEABLE = ("image",)  # of a container in a pod that exists
 _POD_CHANGEABLE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
 
@@ -78,9 +84,9 @@ def _pod_spec(spec: Object, path: str) -> Problems:
     policies = ("Always", "OnFailure", "Never")
     if spec.get("restartPolicy") not in policies:
         yield f"{path}.restartPolicy", unsupported(spec.get("restartPolicy"), policies)
-    for field in _POD_NOT_HERE:
+    for field, instead in _POD_NOT_HERE.items():
         if spec.get(field):
-            yield f"{path}.{field}", f"Forbidden: {NOT_HERE}"
+            yield f"{path}.{field}", f"Forbidden: {NOT_HERE}: {instead}"
 
 
 def _container(container: Object, path: str) -> Problems:
