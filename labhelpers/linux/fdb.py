@@ -22,16 +22,19 @@ _U16 = struct.Struct("=H")
 _U32 = struct.Struct("=I")
 
 
-def add(changes: Changes, mac: str, port: str) -> None:
+def add(changes: Changes, mac: str, port: str, *, sticky: bool = False) -> None:
     """Tell the bridge where a MAC address lives, instead of letting it learn.
 
-    Shell: ``bridge fdb add MAC dev PORT master static``.
+    Args:
+        sticky: also a frame from this address that comes in at another port does not move the entry there.
+
+    Shell: ``bridge fdb add MAC dev PORT master static``, with ``sticky`` behind it.
     """
     changes.add(
-        f"bridge fdb add {mac} dev {port} master static",
+        f"bridge fdb add {mac} dev {port} master static{' sticky' if sticky else ''}",
         c.RTM_NEWNEIGH,
         c.NLM_F_CREATE | c.NLM_F_EXCL,
-        HEADER.pack(_AF_BRIDGE, changes.index(port), c.NUD_NOARP, c.NTF_MASTER, 0)
+        HEADER.pack(_AF_BRIDGE, changes.index(port), c.NUD_NOARP, c.NTF_MASTER | (c.NTF_STICKY if sticky else 0), 0)
         + attribute(c.NDA_LLADDR, names.mac(mac)),
     )
 

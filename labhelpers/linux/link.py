@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADER",
     "Glance",
+    "arp_off",
     "delete",
     "delete_together",
     "down",
@@ -59,6 +60,11 @@ def up(changes: Changes, name: str) -> None:
 def down(changes: Changes, name: str) -> None:
     """Set an interface administratively down; its routes go.  Shell: ``ip link set NAME down``."""
     _set(changes, name, "down", b"", 0, c.IFF_UP)
+
+
+def arp_off(changes: Changes, name: str) -> None:
+    """Let the node neither ask nor answer ARP on an interface.  Shell: ``ip link set NAME arp off``."""
+    _set(changes, name, "arp off", b"", c.IFF_NOARP, c.IFF_NOARP)
 
 
 def set_mtu(changes: Changes, name: str, mtu: int) -> None:

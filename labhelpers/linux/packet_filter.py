@@ -11,7 +11,7 @@ import struct
 
 from labhelpers.linux.headers import VXLAN_PORTS, WIREGUARD_PORT
 
-__all__ = ["attach", "conversation"]
+__all__ = ["attach", "conversation", "of_type"]
 
 _SO_ATTACH_FILTER = 26
 _NETWORK = 0xFFF00000  # SKF_NET_OFF: offsets count from the IP header, with or without an Ethernet header in front
@@ -72,6 +72,16 @@ def conversation(protocol: int, number: int) -> bytes:
             program.load(_LOAD_HALF, _NETWORK + offset - 2)
             program.jump(_IF_EQUAL, 0x0800, "", "accept")
         _packet(program, offset, protocol, number)
+    program.end("accept", _WHOLE)
+    program.end("reject", _NOTHING)
+    return program.assembled()
+
+
+def of_type(kind: int) -> bytes:
+    """A program that accepts frames of one EtherType."""
+    program = _Program()
+    program.load(_LOAD_HALF, _PROTOCOL)
+    program.jump(_IF_EQUAL, kind, "accept", "reject")
     program.end("accept", _WHOLE)
     program.end("reject", _NOTHING)
     return program.assembled()

@@ -4,7 +4,8 @@
 
     {"type": "lab-bridge", "bridge": "cni0", "isGateway": true, "mtu": 1500, "ipam": {...}}
 
-With ``isGateway`` the bridge gets the gateway's address, and the node forwards.
+With ``isGateway`` the bridge gets the gateway's address, and the node forwards.  With ``portIsolation`` containers of
+the bridge cannot reach one another over it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def attach(request: Request, here: Place, pod: Place, ipam: Delegated) -> dict[s
 
     The bridge comes last: where something before it fails, none is left.
     """
-    name, mtu, is_gateway = _options(request)
+    name, mtu, is_gateway, is_isolated = _options(request)
     cable = Cable(request, here, pod, mtu=mtu)
     answer = ipam.answer()
     ips, routes = addressing.require_ips(answer), answer.get("routes") or []
@@ -56,6 +57,8 @@ def attach(request: Request, here: Place, pod: Place, ipam: Delegated) -> dict[s
     if is_gateway:
         _become_gateway(here, name, ips)
     link.set_master(here.changes, cable.host, name)
+    if is_isolated:
+        link.set_isolated(here.changes, cable.host)
     here.changes.apply()
     return {
         "interfaces": [{"name": name, "mac": mac}, *cable.interfaces()],
@@ -67,7 +70,7 @@ def attach(request: Request, here: Place, pod: Place, ipam: Delegated) -> dict[s
 
 def check(request: Request, here: Place, pod: Place) -> None:
     """Is the bridge there, is the node's end its port, does the container have its addresses and routes?"""
-    name, _, _ = _options(request)
+    name, *_ = _options(request)
     links = {one.name: one for one in link.look_at_all(here.socket)}
     if name not in links:
         raise PluginError(100, f"the bridge {name} is gone")
@@ -80,7 +83,7 @@ def check(request: Request, here: Place, pod: Place) -> None:
 
 def ready(request: Request, here: Place) -> None:
     """Is the name of the bridge free, or that of a bridge?"""
-    name, _, _ = _options(request)
+    name, *_ = _options(request)
     if has(here, name) and link.look(here.changes, name).kind != "bridge":
         raise PluginError(50, f"{name} is there and is no bridge")
 
@@ -114,19 +117,20 @@ def _become_gateway(here: Place, name: str, ips: list[dict[str, Any]]) -> None:
     addressing.forwarding(ips)
 
 
-def _options(request: Request) -> tuple[str, int, bool]:
+def _options(request: Request) -> tuple[str, int, bool, bool]:
     for key in _NOT_HERE:
         if request.config.get(key):
             value = dumps([request.config[key]])[1:-1]
             raise PluginError(2, f"{key}={value} is not supported", "the reference plugin bridge has it")
     name, mtu = request.config.get("bridge", "cni0"), request.config.get("mtu") or 1500
-    is_gateway = request.config.get("isGateway", False)
+    switches = [request.config.get(key, False) for key in ("isGateway", "portIsolation")]
     try:
         names.link_name(name)
     except BadInput as error:
         raise PluginError(7, f"bridge={name!r} cannot be the name of a bridge", error.what) from None
     if not isinstance(mtu, int) or isinstance(mtu, bool) or not 68 <= mtu <= 65535:
         raise PluginError(7, f"mtu={mtu!r} is not a number of bytes from 68 to 65535")
-    if not isinstance(is_gateway, bool):
-        raise PluginError(7, f"isGateway={is_gateway!r} is neither true nor false")
-    return name, mtu, is_gateway
+    for key, value in zip(("isGateway", "portIsolation"), switches):  # noqa: B905 - of one length
+        if not isinstance(value, bool):
+            raise PluginError(7, f"{key}={value!r} is neither true nor false")
+    return name, mtu, switches[0], switches[1]
