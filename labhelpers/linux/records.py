@@ -59,6 +59,7 @@ class Route:
     kind: str = "unicast"  # unicast, blackhole, unreachable …
     onlink: bool = False  # the router is behind the interface, although no subnet says so
     mtu: int = 0  # bytes, 0 for the interface's own
+    encap: str = ""  # what a tunnel device is told of each packet: "ip id 4711 dst 192.168.1.11"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from labhelpers.linux.records import Route, Rows
 
-__all__ = ["TABLES", "add", "delete", "dump", "get", "replace"]
+__all__ = ["TABLES", "Encap", "add", "delete", "dump", "get", "replace"]
 
 # struct rtmsg: family, destination and source prefix, tos, table, protocol, scope, type, flags
 _HEADER = struct.Struct("=BBBBBBBBI")
 _NEXT_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, weight - 1, interface index
 _U32 = struct.Struct("=I")
 _RTA_SRC, _RTA_IIF = 2, 3
+_TUNNEL_IP = 2  # LWTUNNEL_ENCAP_IP (lwtunnel.h)
+_TUNNEL_ID, _TUNNEL_REMOTE = 1, 2  # LWTUNNEL_IP_ID, LWTUNNEL_IP_DST
 _DUMP_REQUEST = _HEADER.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)
 TABLES = {c.RT_TABLE_MAIN: "main", c.RT_TABLE_LOCAL: "local", 253: "default"}
 _PROTOCOLS = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 12: "bird", 16: "dhcp", 186: "bgp"}
@@ -35,6 +37,21 @@ _KINDS = {
 }  # fmt: skip
 
 
+class Encap:
+    """What a tunnel device without settings of its own is told with each packet of a route.
+
+    Args:
+        id: the number of the virtual network.
+        remote: the other end's IPv4 address.
+    """
+
+    def __init__(self, id: int, remote: str) -> None:
+        self.id, self.remote = id, remote
+
+    def __str__(self) -> str:
+        return f"ip id {self.id} dst {self.remote}"
+
+
 def add(
     changes: Changes,
     destination: str,
@@ -44,6 +61,8 @@ def add(
     onlink: bool = False,
     mtu: int = 0,
     table: int = c.RT_TABLE_MAIN,
+    source: str = "",
+    encap: Encap | None = None,
 ) -> None:
     """Add a route.
 
@@ -54,10 +73,15 @@ def add(
         onlink: take it that the router is behind the interface, although no subnet says so.
         mtu: bytes, if smaller packets must be sent this way than the interface takes.
         table: its number; all but the main one are asked only where a rule says so (:mod:`labhelpers.linux.rule`).
+        source: which of its IPv4 addresses the namespace itself uses for what it sends this way.
+        encap: for a tunnel device that is ``external``.
 
-    Shell: ``ip route add DESTINATION via ADDRESS dev NAME [onlink] [mtu BYTES] [table NUMBER]``.
+    Shell: ``ip route add DESTINATION [encap ip id NUMBER dst ADDRESS] via ADDRESS dev NAME [onlink] [mtu BYTES]
+    [table NUMBER] [src ADDRESS]``.
     """
-    command, body = _body(changes, destination, via, device, onlink=onlink, mtu=mtu, table=table)
+    command, body = _body(
+        changes, destination, via, device, onlink=onlink, mtu=mtu, table=table, source=source, encap=encap
+    )
     changes.add(f"ip route add {command}", c.RTM_NEWROUTE, c.NLM_F_CREATE | c.NLM_F_EXCL, body)
 
 
@@ -103,6 +127,8 @@ def _body(
     mtu: int = 0,
     table: int = c.RT_TABLE_MAIN,
     protocol: str = "",
+    source: str = "",
+    encap: Encap | None = None,
 ) -> tuple[str, bytes]:
     gateway = ip.checked_address(via) if via else None
     if destination == "default":
@@ -121,12 +147,14 @@ def _body(
     if protocol and protocol not in _MAKERS:
         raise BadInput(f"{protocol!r} is nobody who makes routes.", f"There are: {', '.join(_MAKERS)}.")
     words = (
+        f"encap {encap}" if encap else "",
         f"via {via}" if via else "",
         f"dev {device}" if device else "",
         "onlink" if onlink else "",
         f"mtu {mtu}" if mtu else "",
         f"table {table}" if table != c.RT_TABLE_MAIN else "",
         f"proto {protocol}" if protocol else "",
+        f"src {source}" if source else "",
     )
     command = " ".join([destination, *filter(None, words)])
     scope = 255 if deleting else c.RT_SCOPE_UNIVERSE if gateway else c.RT_SCOPE_LINK
@@ -146,6 +174,11 @@ def _body(
         body += number(c.RTA_OIF, changes.index(device))
     if mtu:
         body += nested(c.RTA_METRICS, number(c.RTAX_MTU, names.mtu(mtu)))
+    if source:
+        body += attribute(c.RTA_PREFSRC, s.inet_aton(source))
+    if encap:
+        told = attribute(_TUNNEL_ID, struct.pack("!Q", encap.id)) + attribute(_TUNNEL_REMOTE, s.inet_aton(encap.remote))
+        body += attribute(c.RTA_ENCAP_TYPE, struct.pack("=H", _TUNNEL_IP)) + nested(c.RTA_ENCAP, told)
     return command, body
 
 
@@ -212,9 +245,18 @@ def dump(socket: NetlinkSocket, devices: dict[int, str]) -> Rows[Route]:
                     kind=_KINDS.get(kind, str(kind)),
                     onlink=bool(flags & c.RTNH_F_ONLINK),
                     mtu=_U32.unpack(metrics[c.RTAX_MTU])[0] if c.RTAX_MTU in metrics else 0,
+                    encap=_encap(found),
                 )
             )
     return Rows(rows, "routes")
+
+
+def _encap(found: dict[int, bytes]) -> str:
+    if found.get(c.RTA_ENCAP_TYPE, b"")[:1] != bytes([_TUNNEL_IP]):
+        return ""
+    told = attributes(found.get(c.RTA_ENCAP, b""))
+    (network,) = struct.unpack("!Q", told.get(_TUNNEL_ID, bytes(8)))
+    return str(Encap(network, _address(s.AF_INET, told.get(_TUNNEL_REMOTE))))
 
 
 def _ways(found: dict[int, bytes]) -> Iterator[tuple[int, bytes | None]]:

@@ -13,7 +13,7 @@ from labhelpers.linux.link import HEADER
 from labhelpers.linux.netlink import attribute, nested, number, text
 from labhelpers.linux.spelling import device as spelled
 
-__all__ = ["OVERHEAD", "PORT", "add"]
+__all__ = ["OVERHEAD", "PORT", "add", "add_external"]
 
 #: bytes: outer IPv4 (20), UDP (8), VXLAN (8) and the inner Ethernet header (14)
 OVERHEAD = 50
@@ -68,6 +68,35 @@ def add(
         HEADER.pack(0, 0, 0, 0, 0)
         + text(c.IFLA_IFNAME, name)
         + attribute(c.IFLA_ADDRESS, names.mac(mac))
+        + nested(c.IFLA_LINKINFO, text(c.IFLA_INFO_KIND, "vxlan"), nested(c.IFLA_INFO_DATA, options)),
+    )
+
+
+def add_external(changes: Changes, name: str, *, mac: str, mtu: int, port: int = PORT) -> None:
+    """Create a VXLAN device, down, that has no settings: each packet brings its own network identifier and other end.
+
+    They come from the route that the packet took (:class:`labhelpers.linux.route.Encap`), or from an eBPF program.
+
+    Args:
+        mtu: bytes; the kernel does not know which interface is below.
+        port: UDP, of all ends.
+
+    Shell: ``ip link add NAME address MAC mtu BYTES type vxlan external dstport PORT nolearning``.
+    """
+    options = (
+        attribute(c.IFLA_VXLAN_COLLECT_METADATA, b"\x01")
+        + attribute(c.IFLA_VXLAN_PORT, struct.pack("!H", port))
+        + attribute(c.IFLA_VXLAN_LEARNING, b"\x00")
+    )
+    changes.add(
+        f"ip link add {spelled(names.link_name(name), 'name')} address {mac} mtu {mtu} type vxlan external "
+        f"dstport {port} nolearning",
+        c.RTM_NEWLINK,
+        c.NLM_F_CREATE | c.NLM_F_EXCL,
+        HEADER.pack(0, 0, 0, 0, 0)
+        + text(c.IFLA_IFNAME, name)
+        + attribute(c.IFLA_ADDRESS, names.mac(mac))
+        + number(c.IFLA_MTU, names.mtu(mtu))
         + nested(c.IFLA_LINKINFO, text(c.IFLA_INFO_KIND, "vxlan"), nested(c.IFLA_INFO_DATA, options)),
     )
 

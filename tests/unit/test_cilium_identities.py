@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from labhelpers.conformance.policy import RECIPES, Recipe, is_allowed
 from labhelpers.conformance.policy.recipes import CAST, cast
 from labhelpers.errors import BadInput
+from labhelpers.networks.attach.cilium_host import router_of
 from labhelpers.networks.cilium.datapath import Wanted
 from labhelpers.networks.cilium.identity import HOST, REMOTE_NODE, WIRE, WORLD, Identities
 from labhelpers.networks.cilium.limits import LIMITS, require_room
-from labhelpers.networks.cilium.plan import Attached, planned, router_of
+from labhelpers.networks.cilium.plan import Attached, planned
 from labhelpers.networks.policy.world import World
 from labhelpers.networks.route import Known
 from tests.judge import identity_of, passes

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Cable", "add", "check", "gc", "has", "node_end", "ready", "unplug"]
 
 _LABEL = "cni"
-_CALICO = "lab-calico"  # it names cables as Calico does
+#: those who name cables as their models do, and the modules that know how
+_NAMING = {"lab-calico": "calico", "lab-cilium": "cilium"}
 
 
 class Cable:
@@ -97,8 +98,9 @@ def unplug(request: Request) -> None:
 
 def node_end(request: Request) -> str:
     """What the node's end of the cable is called."""
-    if request.config.get("type") == _CALICO:
-        name: str = _part("calico").node_end_of(*_parts(request))
+    naming = _NAMING.get(str(request.config.get("type")))
+    if naming:
+        name: str = _part(naming).node_end_of(*_parts(request))
         return name
     return fixed_name(*_parts(request))
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from labhelpers.networks.attach.cilium_host import router_of
 from labhelpers.networks.cilium.compile import ipcache, rules
 from labhelpers.networks.cilium.datapath import Endpoint, Located, Service, Wanted
 from labhelpers.networks.cilium.identity import INIT, Identities
 from labhelpers.networks.policy.world import World
 from labhelpers.networks.route.other import Other
 
-__all__ = ["Attached", "planned", "router_of"]
+__all__ = ["Attached", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,6 @@ class Attached:
     interface: str
     #: of the pod's end
     mac: str
-
-
-def router_of(node: Other) -> str:
-    """The address of a node's ``cilium_host``: its pods' gateway, and whose name it bears towards other nodes' pods."""
-    return str(IPv4Network(node.pod_cidr)[1])
 
 
 def planned(

@@ -2,6 +2,7 @@
 
 from labhelpers.networks.route.bgp import Bgp, BgpOverIpInIp
 from labhelpers.networks.route.carrier import Carrier, Leg
+from labhelpers.networks.route.cilium import CiliumNative, CiliumVxlan
 from labhelpers.networks.route.host_gateway import HostGateway
 from labhelpers.networks.route.ip_in_ip import IpInIp
 from labhelpers.networks.route.other import Known, Other
@@ -16,6 +17,8 @@ __all__ = [
     "CalicoVxlan",
     "CalicoVxlanCrossSubnet",
     "Carrier",
+    "CiliumNative",
+    "CiliumVxlan",
     "FlannelWireGuard",
     "HostGateway",
     "IpInIp",

@@ -86,18 +86,13 @@ def _services(wanted: Wanted, there: Tables, found: Tables) -> None:
 
 
 def _numbers(names: Iterable[bytes], before: Mapping[bytes, int]) -> dict[bytes, int]:
-    """A number for each, from 1: the one that it had, or one that nobody has or had."""
-    taken = set(before.values())
+    """A number for each: the one that it had, or a new one, so that an event of a moment ago is still told right."""
+    following = max(before.values(), default=0)
     numbers: dict[bytes, int] = {}
-    following = 1
     for name in names:
-        if name in before:
-            numbers[name] = before[name]
-            continue
-        while following in taken:
+        if name not in before:
             following += 1
-        taken.add(following)
-        numbers[name] = following
+        numbers[name] = before.get(name, following)
     return numbers
 
 
