@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from labhelpers.networks import Calico, Canal, Flannel
     from labhelpers.networks.policy import explain
     from labhelpers.topology import Snapshot, diff
-    from labhelpers.trace import walk
+    from labhelpers.trace import observe, walk
     from labhelpers.views import Player, Topology, side_by_side
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "expect",
     "explain",
     "hint",
+    "observe",
     "progress",
     "side_by_side",
     "solution",
@@ -72,6 +73,7 @@ _HOME = {
     "expect": "course",
     "explain": "networks.policy",
     "hint": "course",
+    "observe": "trace",
     "progress": "course",
     "side_by_side": "views",
     "solution": "course",

@@ -28,7 +28,7 @@ _PACKET, _CONFIG = _SUBSYSTEM << 8, _SUBSYSTEM << 8 | 1  # NFULNL_MSG_…
 _FAMILY = struct.Struct("!BBH")  # struct nfgenmsg: family, version, group
 _CMD, _MODE, _BUFFER_SIZE, _TIMEOUT, _THRESHOLD, _FLAGS = range(1, 7)  # NFULA_CFG_…
 _BIND, _COPY_PACKET, _NUMBERED = b"\1", 2, 1
-_MARK, _TIMESTAMP, _IN, _OUT, _PAYLOAD, _PREFIX, _SEQUENCE = 2, 3, 4, 5, 9, 10, 12  # NFULA_…
+_MARK, _TIMESTAMP, _IN, _OUT, _BY_PORT, _PAYLOAD, _PREFIX, _SEQUENCE = 2, 3, 4, 5, 7, 9, 10, 12  # NFULA_…
 _TIME = struct.Struct("!QQ")  # seconds, microseconds
 _BATCH = 1 << 16  # bytes that the kernel collects before it hands them over
 _AT_MOST = 100  # packets that it collects
@@ -52,6 +52,8 @@ class Logged:
     #: the interfaces it came in by and is to go out by, as numbers of its namespace; 0 for none
     came_by: int = 0
     goes_by: int = 0
+    #: a bridge passes it from port to port
+    bridged: bool = False
 
 
 class Log:
@@ -116,6 +118,7 @@ class Log:
             seconds + micro / 1e6 if stamp else time.time(),
             given.get(_PAYLOAD, b""),
             *(int.from_bytes(given.get(kind, b""), "big") for kind in (_MARK, _IN, _OUT)),
+            _BY_PORT in given,
         )
 
     def close(self) -> None:
