@@ -10,17 +10,17 @@ from functools import cache
 from labhelpers.course.exercise import Exercise
 from labhelpers.errors import NotFound
 
-__all__ = ["CHAPTERS", "Chapter", "exercises_of", "find", "written"]
+__all__ = ["CHAPTERS", "Chapter", "exercises_of", "find"]
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter.  ``file`` is empty while it is not written."""
+    """One chapter."""
 
     number: str
     title: str
-    minutes: int = 0
-    file: str = ""
+    minutes: int
+    file: str
 
 
 CHAPTERS = (
@@ -31,16 +31,11 @@ CHAPTERS = (
     Chapter("04", "What CNI is", 110, "04-what-cni-is.ipynb"),
     Chapter("05", "From kubectl run to a pod IP", 90, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
     Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
-    Chapter("07", "CNI plugins compared"),
+    Chapter("07", "CNI plugins compared", 90, "07-cni-plugins-compared.ipynb"),
     Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),
     Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
     Chapter("10", "Capstone: write your own CNI plugin", 180, "10-capstone.ipynb"),
 )
-
-
-def written() -> tuple[Chapter, ...]:
-    """The chapters that exist."""
-    return tuple(chapter for chapter in CHAPTERS if chapter.file)
 
 
 @cache
@@ -59,7 +54,7 @@ def find(id: str) -> Exercise:
     Raises:
         NotFound: there is none; the message names the nearest ones.
     """
-    known = {exercise.id: exercise for chapter in written() for exercise in exercises_of(chapter.number)}
+    known = {exercise.id: exercise for chapter in CHAPTERS for exercise in exercises_of(chapter.number)}
     if id in known:
         return known[id]
     near = difflib.get_close_matches(str(id), known, n=1)

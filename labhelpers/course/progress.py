@@ -6,18 +6,14 @@ The file is ``$POD_NETWORKING_PROGRESS``, else ``$XDG_DATA_HOME/pod-networking/p
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from labhelpers.course import catalogue
+from labhelpers.course import catalogue, keepsake
 
 __all__ = ["Progress", "after", "passed", "path", "progress", "remember"]
 
@@ -33,28 +29,24 @@ def path() -> Path:
 def remember(id: str) -> None:
     """Write exercise ``id`` down as passed.  A file that cannot be written is said and spoils nothing."""
     try:
-        with _locked():
+        with keepsake.locked(path()):
             ids = set(passed())
             if id not in ids:
-                _write(sorted({*ids, id}, key=_in_order))
+                keepsake.write(path(), {"passed": sorted({*ids, id}, key=_in_order)})
     except OSError as error:
         print(f"Your progress could not be written to {path()}: {error.strerror}.", file=sys.stderr)
 
 
 def passed() -> tuple[str, ...]:
     """The ids of the exercises passed so far.  A file that makes no sense is put aside, and that is said."""
-    try:
-        text = path().read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ()
-    except (OSError, UnicodeDecodeError) as error:
-        return _put_aside(str(error))
-    try:
-        ids = json.loads(text)["passed"]
-    except (ValueError, TypeError, LookupError):
-        return _put_aside("it is not what this course writes")
+    found: tuple[str, ...] | None = keepsake.read(path(), "progress", _understood)
+    return found or ()
+
+
+def _understood(value: Any) -> tuple[str, ...]:
+    ids = value["passed"]
     if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
-        return _put_aside("it is not a list of exercises")
+        raise TypeError("no list of exercises")
     return tuple(ids)
 
 
@@ -67,7 +59,7 @@ def after(id: str) -> str:
     left = [one for one in (*ids[place:], *ids[:place]) if one not in done]
     if left:
         return f"{len(ids) - len(left)} of {len(ids)} in this chapter. Next: {left[0]}."
-    following = [chapter.number for chapter in catalogue.written() if chapter.number > number]
+    following = [chapter.number for chapter in catalogue.CHAPTERS if chapter.number > number]
     then = f"Next: chapter {following[0]}." if following else "It is the last one there is."
     return f"{len(ids)} of {len(ids)}: this chapter is done. {then}"
 
@@ -95,15 +87,13 @@ class ChapterProgress:
 
     @property
     def state(self) -> str:
-        if not self.chapter.file:
-            return "coming"
         if not self.exercises:
             return "no exercises"
         return " ".join(f"{id} {'✓' if ok else '○'}" for id, ok in self.exercises)
 
     @property
     def minutes(self) -> str:
-        return f"{self.chapter.minutes} min" if self.chapter.minutes else ""
+        return f"{self.chapter.minutes} min"
 
 
 @dataclass(frozen=True)
@@ -140,37 +130,3 @@ class Progress:
 
 def _in_order(id: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else 0 for part in id.split("."))
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    """Two notebooks may pass an exercise at the same moment."""
-    path().parent.mkdir(parents=True, exist_ok=True)
-    with path().with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _write(ids: list[str]) -> None:
-    """Replace the file in one step: a reader sees the old one or the new one."""
-    handle, draft = tempfile.mkstemp(dir=path().parent, prefix=".progress-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"passed": ids}, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path())
-    except BaseException:
-        os.unlink(draft)
-        raise
-
-
-def _put_aside(reason: str) -> tuple[str, ...]:
-    aside = path().with_suffix(".json.unreadable")
-    try:
-        os.replace(path(), aside)
-        kept = f"It is kept as {aside}, and you start from zero."
-    except OSError as error:
-        kept = f"It could not be put aside either: {error.strerror}."
-    print(f"Your progress in {path()} could not be read: {reason}. {kept}", file=sys.stderr)
-    return ()

@@ -131,7 +131,7 @@ FEATURES = (
     Feature(
         id="raw-sockets",
         what="raw sockets of any protocol",
-        chapters=chapters("06"),
+        chapters=chapters("06-07"),
         trial=net.raw_socket,
     ),
     Feature(
@@ -166,7 +166,7 @@ FEATURES = (
     Feature(
         id="nft-trace",
         what="nftrace: which rule dropped a packet",
-        chapters=chapters("06"),
+        chapters=chapters("06-07"),
         trial=net.nft_trace,
         module="nf_tables",
     ),

@@ -21,12 +21,11 @@ PROGRAMS = (
         files=("bridge",),
     ),
     Program(id="ss", what="ss: who listens on which port", chapters=chapters("01"), package="iproute2"),
-    Program(id="tc", what="tc: queues and attached programs", chapters=chapters("07"), package="iproute2"),
     Program(id="nft", what="nft: firewall rules and NAT", chapters=chapters("01", "03", "06-08"), package="nftables"),
     Program(
         id="iptables",
         what="iptables: with it CNI plugins write rules",
-        chapters=chapters("04", "07"),
+        chapters=chapters("04"),
         package="iptables",
     ),
     Program(id="ping-program", what="ping", chapters=chapters("02"), package="iputils-ping", files=("ping",)),
@@ -57,7 +56,7 @@ PROGRAMS = (
     Program(
         id="cni-plugins",
         what="CNI plugins: the reference ones",
-        chapters=chapters("04", "07"),
+        chapters=chapters("04"),
         package="containernetworking-plugins",
         files=("bridge", "ptp", "host-local", "loopback", "portmap", "bandwidth", "tuning", "firewall"),
         folders=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"),
@@ -68,7 +67,7 @@ PROGRAMS = (
         id="busybox", what="busybox: a small system in pods", chapters=chapters("05", "08-09"), package="busybox-static"
     ),
     Program(id="dnsmasq", what="dnsmasq: answers names", chapters=chapters("08-09"), package="dnsmasq-base"),
-    Program(id="iperf3", what="iperf3: measures throughput", chapters=chapters("06-07"), package="iperf3"),
+    Program(id="iperf3", what="iperf3: measures throughput", chapters=chapters("06"), package="iperf3"),
     Program(
         id="wireguard-go",
         what="wireguard-go: WireGuard in user space",
@@ -76,7 +75,7 @@ PROGRAMS = (
         package="wireguard-go",
         instead=Instead("the kernel's own WireGuard", ("wireguard",)),
     ),
-    Program(id="wg", what="wg: shows WireGuard", chapters=chapters("06-07"), package="wireguard-tools"),
+    Program(id="wg", what="wg: shows WireGuard", chapters=chapters("06"), package="wireguard-tools"),
 )
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 _NOW = "What is not as it could be"
-_LATER = "For chapters that are coming"
 _COLUMNS = ("status", "of", "what", "chapters", "what to do")
 
 
@@ -40,8 +39,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Do the chapters that are written run here, or the one asked about?"""
-        asked = [one for one in CHAPTERS if (one.number == self.chapter if self.chapter else one.file)]
+        """Do the chapters run here, or the one asked about?"""
+        asked = [one for one in CHAPTERS if self.chapter in ("", one.number)]
         return not (self.refusal or self.trouble) and not any(lacking(self.rows, one) for one in asked)
 
     @property
@@ -87,12 +86,10 @@ class Report:
 
     def _folds(self) -> tuple[tuple[Row, ...], dict[str, tuple[Row, ...]]]:
         """What a reader should look at now, and by its heading what may stay folded."""
-        now = {one.number for one in CHAPTERS if one.file or one.number == self.chapter}
-        soon = tuple(row for row in self._attention() if now.intersection(row.chapters))
-        later = tuple(row for row in self._attention() if not now.intersection(row.chapters))
+        rows = self._attention()
         return (
-            tuple(row for row in soon if row.status != ANOTHER_WAY),
-            {"What goes another way": tuple(row for row in soon if row.status == ANOTHER_WAY), _LATER: later},
+            tuple(row for row in rows if row.status != ANOTHER_WAY),
+            {"What goes another way": tuple(row for row in rows if row.status == ANOTHER_WAY)},
         )
 
     def __repr__(self) -> str:

@@ -26,8 +26,6 @@ def about_one(rows: Sequence[Row], number: str, *, refused: bool, trouble: str) 
         return f"{name} does not run here, {_REFUSED}."
     if trouble:
         return f"Whether chapter {number} runs here is not known: {trouble}"
-    if not chapter.file:
-        return f"{name} is not written yet. {_planned(lacks, 'it')}"
     return f"{name} does not run here. It lacks {_list(lacks)}." if lacks else f"{name} runs here."
 
 
@@ -38,20 +36,9 @@ def about_all(rows: Sequence[Row], *, refused: bool, trouble: str) -> tuple[str,
     if trouble:
         return (f"Whether the chapters run here is not known: {trouble}",)
     groups: dict[tuple[Row, ...], list[str]] = {}
-    coming: list[str] = []
-    planned: list[Row] = []
     for chapter in CHAPTERS:
-        lacks = lacking(rows, chapter)
-        if chapter.file:
-            groups.setdefault(lacks, []).append(chapter.number)
-        else:
-            coming.append(chapter.number)
-            planned += lacks
-    found = [_runs(numbers, lacks) for lacks, numbers in groups.items()]
-    if coming:
-        verb, them = ("is", "it") if len(coming) == 1 else ("are", "them")
-        found.append(f"{_chapters(coming)} {verb} not written yet. {_planned(planned, them)}")
-    return tuple(found)
+        groups.setdefault(lacking(rows, chapter), []).append(chapter.number)
+    return tuple(_runs(numbers, lacks) for lacks, numbers in groups.items())
 
 
 def _runs(numbers: list[str], lacks: tuple[Row, ...]) -> str:
@@ -60,11 +47,6 @@ def _runs(numbers: list[str], lacks: tuple[Row, ...]) -> str:
         return f"{_chapters(numbers)} {'runs' if one else 'run'} here."
     do, they = ("does", "It lacks") if one else ("do", "They lack")
     return f"{_chapters(numbers)} {do} not run here. {they} {_list(lacks)}."
-
-
-def _planned(lacks: Iterable[Row], them: str) -> str:
-    words = _list(lacks)
-    return f"For {them} this machine lacks {words}." if words else f"What is planned for {them} works here."
 
 
 def _list(lacks: Iterable[Row]) -> str:

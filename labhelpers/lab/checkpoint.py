@@ -26,6 +26,12 @@ def _two_islands(lab: Lab) -> None:
         lab.node(node).pods(pods)
 
 
+def _bare_nodes(lab: Lab) -> None:
+    """Two nodes without pods and without a way between pods: a network is to be installed on them."""
+    for name in ("node-1", "node-2"):
+        lab.node(name)
+
+
 def _one_node(lab: Lab) -> None:
     """One node without pods: plugins are to make those."""
     lab.node("node-1")
@@ -39,6 +45,7 @@ _STATES: dict[str, Callable[[Lab], None]] = {
     "04": _one_node,
     "05": _empty,
     "06": _two_islands,
+    "07": _bare_nodes,
     "08": _empty,
     "09": _empty,
     "10": _one_node,

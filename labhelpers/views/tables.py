@@ -10,6 +10,7 @@ from typing import Any
 from labhelpers.conformance import Row
 from labhelpers.linux.packet import Packet
 from labhelpers.linux.records import FdbEntry, Link, Neighbour, Route, Rows, Rule
+from labhelpers.networks.about import About
 from labhelpers.networks.route import Leg
 from labhelpers.trace.hop import Hop
 
@@ -121,6 +122,13 @@ _COLUMNS: dict[type, dict[str, Cell]] = {
         "its pods": lambda row: row.block,
         "by": lambda row: row.by,
         "missing": lambda row: row.missing,
+    },
+    About: {
+        "part": lambda row: row.part,
+        "the product": lambda row: row.real,
+        "the model": lambda row: row.model,
+        "left out": lambda row: row.leaves_out,
+        "checked": lambda row: row.checked,
     },
     Row: {
         "": lambda row: {True: "✓", False: "✗", None: "–"}[row.ok],

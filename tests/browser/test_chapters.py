@@ -7,7 +7,7 @@ import pytest
 from labhelpers.course import catalogue
 from tests.browser.jupyterlab import Lab
 
-FILES = [chapter.file for chapter in catalogue.written()]
+FILES = [chapter.file for chapter in catalogue.CHAPTERS]
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from labhelpers.course import catalogue
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FILES = [chapter.file for chapter in catalogue.written()]
+FILES = [chapter.file for chapter in catalogue.CHAPTERS]
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ EXERCISES = [exercise for chapter in catalogue.CHAPTERS for exercise in catalogu
 
 
 def test_the_chapters_written_are_the_notebooks_there_are() -> None:
-    assert [chapter.file for chapter in catalogue.written()] == sorted(file.name for file in NOTEBOOKS.glob("*.ipynb"))
-    assert all(chapter.file.startswith(f"{chapter.number}-") and chapter.minutes for chapter in catalogue.written())
+    assert [chapter.file for chapter in catalogue.CHAPTERS] == sorted(file.name for file in NOTEBOOKS.glob("*.ipynb"))
+    assert all(chapter.file.startswith(f"{chapter.number}-") and chapter.minutes for chapter in catalogue.CHAPTERS)
 
 
 def test_chapters_are_numbered_in_order() -> None:
@@ -24,7 +24,7 @@ def test_chapters_are_numbered_in_order() -> None:
 
 def test_there_are_exercises_and_their_ids_count_up() -> None:
     assert EXERCISES
-    for chapter in catalogue.written():
+    for chapter in catalogue.CHAPTERS:
         ids = [exercise.id for exercise in catalogue.exercises_of(chapter.number)]
         assert ids == [f"{int(chapter.number)}.{n + 1}" for n in range(len(ids))]
 

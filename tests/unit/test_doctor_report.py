@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from labhelpers.course.catalogue import CHAPTERS, written
+from labhelpers.course.catalogue import CHAPTERS
 from labhelpers.doctor.machine import Machine
 from labhelpers.doctor.probe import Outcome
 from labhelpers.doctor.report import Report
@@ -17,9 +17,7 @@ from labhelpers.doctor.verdict import PROBES, rows
 from labhelpers.errors import NotFound
 
 DEBIAN = Machine("6.1.0-13-amd64", "x86_64", "Debian GNU/Linux 12 (bookworm)", ("debian",))
-WRITTEN = f"Chapters {spans([chapter.number for chapter in written()])}"
-# one is left to come
-COMING = f"Chapter {spans([chapter.number for chapter in CHAPTERS if not chapter.file])} is not written yet."
+ALL = f"Chapters {spans([chapter.number for chapter in CHAPTERS])}"
 
 
 def report(chapter: str = "", /, **failed: Outcome) -> Report:
@@ -34,9 +32,9 @@ ABSENT = Outcome(False, "not in /usr/bin")
 NOT_BUILT = Outcome(False, "Unknown device type", errno.EOPNOTSUPP)
 
 
-def test_where_all_works_two_sentences_say_so() -> None:
+def test_where_all_works_a_sentence_says_so() -> None:
     healthy = report()
-    assert healthy.sentences == (f"{WRITTEN} run here.", f"{COMING} What is planned for it works here.")
+    assert healthy.sentences == (f"{ALL} run here.",)
     assert healthy.ok
     assert healthy.missing == ()
     assert "What is not as it could be" not in repr(healthy)
@@ -49,21 +47,12 @@ def test_chapters_with_the_same_answer_share_a_sentence() -> None:
     assert sick.sentences[1:4] == (
         "Chapters 01, 06 do not run here. They lack the program nft.",
         "Chapter 02 does not run here. It lacks the program ping.",
-        "Chapters 03, 08 do not run here. They lack nf_tables with NAT and the program nft.",
+        "Chapters 03, 07–08 do not run here. They lack nf_tables with NAT and the program nft.",
     )
     assert not sick.ok
     runs, does_not, *_ = report(packet_sockets=ABSENT).sentences
     assert runs.startswith("Chapters 00–01")
-    assert does_not == "Chapters 02–03, 06, 08–09 do not run here. They lack packet sockets."
-
-
-def test_what_only_a_chapter_to_come_lacks_does_not_worry_the_others() -> None:
-    later = report(tc=ABSENT, bridge_isolation=NOT_BUILT, br_netfilter=NOT_BUILT)
-    assert later.ok
-    assert later.sentences == (
-        f"{WRITTEN} run here.",
-        f"{COMING} For it this machine lacks isolated ports of a bridge, br_netfilter and the program tc.",
-    )
+    assert does_not == "Chapters 02–03, 06–09 do not run here. They lack packet sockets."
 
 
 @pytest.mark.parametrize(
@@ -72,11 +61,11 @@ def test_what_only_a_chapter_to_come_lacks_does_not_worry_the_others() -> None:
         ("02", {}, "Chapter 02, veth and bridge, runs here."),
         ("02", {"nft": ABSENT}, "Chapter 02, veth and bridge, runs here."),
         ("01", {"nft": ABSENT}, "Chapter 01, Network namespaces, does not run here. It lacks the program nft."),
-        ("07", {}, "Chapter 07, CNI plugins compared, is not written yet. What is planned for it works here."),
+        ("07", {"gre": NOT_BUILT}, "Chapter 07, CNI plugins compared, runs here."),
         (
             "07",
-            {"tc": ABSENT},
-            "Chapter 07, CNI plugins compared, is not written yet. For it this machine lacks the program tc.",
+            {"bird": ABSENT, "nft_trace": NOT_BUILT},
+            "Chapter 07, CNI plugins compared, does not run here. It lacks nftrace and the program BIRD.",
         ),
     ],
 )
@@ -112,9 +101,9 @@ def test_a_row_is_found_by_its_id_and_a_wrong_id_is_told_the_right_ones() -> Non
 
 
 def test_the_text_is_tables_with_straight_columns_the_worst_first() -> None:
-    sick = report(tc=ABSENT, gre=NOT_BUILT, veth=NOT_BUILT)
-    _, now, later, works = repr(sick).split("\n\n")
-    for table, statuses in ((now, ["missing"]), (later, ["missing", "another way"])):
+    sick = report(bird=ABSENT, gre=NOT_BUILT, veth=NOT_BUILT)
+    _, now, other, works = repr(sick).split("\n\n")
+    for table, statuses in ((now, ["missing", "missing"]), (other, ["another way"])):
         lines = table.splitlines()[1:]
         assert [re.split(r"  +", line)[0] for line in lines] == ["status", *statuses]
         for column in ("of", "what", "chapters", "what to do"):
@@ -124,17 +113,7 @@ def test_the_text_is_tables_with_straight_columns_the_worst_first() -> None:
     assert all(line.startswith("works ") for line in works.splitlines()[2:])
 
 
-def test_what_only_a_chapter_to_come_lacks_is_folded_away() -> None:
-    later = report(tc=ABSENT, gre=NOT_BUILT)
-    assert "What is not as it could be" not in repr(later)
-    assert "\nFor chapters that are coming: 2\n" in repr(later)
-    assert "<details><summary>For chapters that are coming: 2</summary><table>" in later._repr_html_()
-    asked = report("07", tc=ABSENT)
-    assert "What is not as it could be" in repr(asked)
-    assert "For chapters that are coming" not in repr(asked)
-
-
-def test_what_goes_another_way_in_the_chapters_there_are_is_folded_too() -> None:
+def test_what_goes_another_way_is_folded_away() -> None:
     fine = report(overlay=NOT_BUILT)
     assert "What is not as it could be" not in repr(fine)
     assert "\nWhat goes another way: 1\n" in repr(fine)
@@ -173,13 +152,13 @@ class _Page(HTMLParser):
 
 
 def test_the_page_says_all_in_words_and_leaves_colours_to_the_theme() -> None:
-    sick = report(tc=ABSENT, gre=NOT_BUILT)
+    sick = report(bird=ABSENT, gre=NOT_BUILT)
     page = _Page(sick._repr_html_())
     for one in sick.rows:
         assert one.what in page.words
         assert one.status in page.words
     assert not any("color" in style or "background" in style for style in page.styles)
-    assert page.tags.count("caption") == page.tags.count("table") == 2
+    assert page.tags.count("caption") == page.tags.count("table") == 3
     assert "details" in page.tags
 
 
