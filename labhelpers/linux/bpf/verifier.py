@@ -22,8 +22,10 @@ _STEPS = 6  # shown
 _STEP = re.compile(r"^(?:from \d+ to )?(\d+): (\([0-9a-f]{2}\) .*?)(?:\s+;\s*(.*))?$")
 #: the log's last lines that are no reason: statistics, register states, source lines
 _NO_REASON = re.compile(
-    r"^(processed \d+ insns|verification time|stack depth|;|from \d+ to|\d+: |R\d+(_w)?=|mark_precise|last_idx|regs=|$)"
+    r"^(processed \d+ insns|verification time|stack depth|;|from \d+ to|\d+: |(cur|old) state|R\d+(_w)?="
+    r"|mark_precise|last_idx|regs=|$)"
 )
+_ADDRESS = re.compile(r"0xffff[0-9a-f]{12}\b")  # of something in the kernel
 #: what the verifier's usual reasons mean, by a part of them; the first that fits
 _MEANINGS = (
     (r"map_value_or_null|_or_null'", "A look-up may find nothing: compare its result with 0 before it is used."),
@@ -91,15 +93,20 @@ def verdict(log: str, lines: Mapping[int, SourceLine]) -> Verdict:
         lines: of the source, by the number of the instruction where each begins.
     """
     steps: list[Step] = []
-    reason = ""
+    reasons: list[tuple[str, str]] = []
     for text in log.splitlines():
         found = _STEP.match(text)
         if found:
             number = int(found[1])
             line = lines.get(max((start for start in lines if start <= number), default=-1), SourceLine(0, ""))
-            steps.append(Step(number, found[2].strip(), (found[3] or "").strip(), line.number, line.text))
+            instruction = _ADDRESS.sub("a map", found[2].strip())
+            steps.append(Step(number, instruction, (found[3] or "").strip(), line.number, line.text))
         elif not _NO_REASON.match(text):
-            reason = text.strip()
-    meaning = next((words for pattern, words in _MEANINGS if re.search(pattern, reason)), "")
-    shown = Rows(steps[-_STEPS:], "The verifier's last steps")
-    return Verdict(reason or "it gives no reason", meaning, shown)
+            reasons.append((text.strip(), _meaning(text)))
+    # it may say the same in two ways: the first that can be said in other words
+    reason, meaning = next((one for one in reasons if one[1]), reasons[-1] if reasons else ("it gives no reason", ""))
+    return Verdict(reason, meaning, Rows(steps[-_STEPS:], "The verifier's last steps"))
+
+
+def _meaning(reason: str) -> str:
+    return next((words for pattern, words in _MEANINGS if re.search(pattern, reason)), "")
