@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labhelpers.course import check, expect, hint, progress, solution
     from labhelpers.doctor import doctor
     from labhelpers.lab import Bridge, Lab, Namespace, Node, Pod, Veth, checkpoint
-    from labhelpers.networks import Calico, Canal, Flannel
+    from labhelpers.networks import Calico, Canal, Flannel, Weave
     from labhelpers.networks.policy import explain
     from labhelpers.topology import Snapshot, diff
     from labhelpers.trace import observe, walk
@@ -37,6 +37,7 @@ __all__ = [
     "Snapshot",
     "Topology",
     "Veth",
+    "Weave",
     "check",
     "checkpoint",
     "diff",
@@ -66,6 +67,7 @@ _HOME = {
     "Snapshot": "topology",
     "Topology": "views",
     "Veth": "lab",
+    "Weave": "networks",
     "check": "course",
     "checkpoint": "lab",
     "diff": "topology",

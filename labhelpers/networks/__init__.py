@@ -7,5 +7,6 @@ from labhelpers.networks.flannel import Flannel
 from labhelpers.networks.installed import Installed
 from labhelpers.networks.network import Network
 from labhelpers.networks.plain_bridge import PlainBridge
+from labhelpers.networks.weave_net import Weave
 
-__all__ = ["About", "Calico", "Canal", "Flannel", "Installed", "Network", "PlainBridge"]
+__all__ = ["About", "Calico", "Canal", "Flannel", "Installed", "Network", "PlainBridge", "Weave"]

@@ -10,7 +10,7 @@ from labhelpers.conformance import across_nodes, network_model
 from labhelpers.course.facts import facts
 from labhelpers.errors import AlreadyExists, BadInput
 from labhelpers.lab import Lab
-from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, PlainBridge
+from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, PlainBridge, Weave
 from labhelpers.networks.nat_outgoing import TABLE
 from labhelpers.trace import walk
 from tests.netns.everything import Everything
@@ -26,6 +26,9 @@ EVERY = {
     "calico bgp": Calico("bgp"),
     "calico wireguard": Calico(wireguard=True),
     "canal": Canal(),
+    "weave": Weave(),
+    "weave sleeve": Weave(fast=False, npc=False),
+    "weave encrypted": Weave(password="open sesame"),
 }
 
 

@@ -11,9 +11,9 @@ import pytest
 from labhelpers.conformance.policy import RECIPES, Recipe, truth_table
 from labhelpers.conformance.policy.recipes import CAST, OUTSIDE, cast
 from labhelpers.lab import Lab
-from labhelpers.networks import Calico, Canal, Flannel, Installed, Network
+from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, Weave
 
-ENFORCING = {"calico vxlan": Calico("vxlan"), "calico bgp": Calico("bgp"), "canal": Canal()}
+ENFORCING = {"calico vxlan": Calico("vxlan"), "calico bgp": Calico("bgp"), "canal": Canal(), "weave": Weave()}
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Connection:
         return self.works(now) and self.fast_hears_us and self.fast_hears(now)
 
     def send(self, content: dict[str, Any]) -> None:
-        """Send a message, in its turn.  One that nobody reads ends the connection."""
+        """Send a message, sealed."""
         self._stream.send(self.session.seal_message(messages.encoded(content)))
 
     async def receive(self) -> dict[str, Any]:
@@ -90,15 +90,18 @@ class Stream:
             tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def send(self, message: bytes) -> None:
+        """Send one, in its turn.  To a neighbour that does not read the connection is ended."""
         if self._writer.transport.get_write_buffer_size() > _MOST_WAITING:
             self.close()
         elif not self._writer.is_closing():
             self._writer.write(messages.framed(message))
 
     async def receive(self) -> bytes:
+        """The next one, see ``messages.receive``."""
         return await messages.receive(self._reader)
 
     def close(self) -> None:
+        """End the connection."""
         with suppress(RuntimeError):  # the loop has ended
             self._writer.transport.abort()
 
