@@ -45,19 +45,19 @@ class Networked:
 
     # --- pods and policies -------------------------------------------------------------------------------------------
 
-    def run(self, *names: str) -> dict[str, CniPod]:
-        """A pod of each name, on the nodes in turn, and wait until all have an address."""
+    def run(self, *names: str, node: str = "") -> dict[str, CniPod]:
+        """A pod of each name, on this node or on all in turn, and wait until they have an address."""
         for number, name in enumerate(names):
             container = {"name": name, "image": "busybox", "command": ["sleep", "3600"]}
-            spec = {"nodeName": self.nodes[number % len(self.nodes)].name, "containers": [container]}
+            spec = {"nodeName": node or self.nodes[number % len(self.nodes)].name, "containers": [container]}
             pod = {"metadata": {"name": name, "namespace": "default", "labels": {"app": name}}, "spec": spec}
             set_defaults(PODS, pod)
             self.store.create(PODS, pod)
         assert self.comes(lambda: all(self.address(name) for name in names)), self.said()
         found = {}
-        for node in self.nodes:
-            for container_id in cni_pods.listed(node):
-                one = cni_pods.find(node, container_id)
+        for place in self.nodes:
+            for container_id in cni_pods.listed(place):
+                one = cni_pods.find(place, container_id)
                 found[one.address] = one
         return {name: found[self.address(name)] for name in names}
 
@@ -114,6 +114,14 @@ class Networked:
         return "\n".join(self.log(node) for node in self.nodes)
 
     # --- nodes come and go -------------------------------------------------------------------------------------------
+
+    def ready(self, name: str) -> bool:
+        """Is the node of this name ready?"""
+        for one in self.store.list(NODES):
+            if one["metadata"]["name"] == name:
+                conditions = one.get("status", {}).get("conditions", [])
+                return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+        return False
 
     def remove(self, node: Node) -> None:
         """A node is switched off, and deleted from the API."""

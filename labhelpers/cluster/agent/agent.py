@@ -44,6 +44,8 @@ class NodeAgent:
         self._objects: dict[str, Sequence[Object]] = {}
         self._stale = set(self.watches)
         self._trouble = ""
+        #: the nodes to whose pods there was a way when it was last looked at
+        self._reached: set[str] = set()
         self._notes: tuple[str, ...] = ()
         say(f"this is the course's model of {network.name}'s agent, not the product: {network!r}")
         say(f"node {node.name}, {node.address}, pods {node.pod_cidr}; packets by {self._carrier.name}")
@@ -94,10 +96,23 @@ class NodeAgent:
                 self._objects[name] = list(self._store.list(resource))
 
     def _keep_routes(self) -> None:
-        self._carrier.reconcile(self._node, [one for one in self._nodes if one.name != self._node.name])
+        others = [one for one in self._nodes if one.name != self._node.name]
+        self._tell_of_ways(others)
+        self._carrier.reconcile(self._node, others)
         blocks = [one.pod_cidr for one in self._nodes]
         if self._network.nat_outgoing and blocks and self._nat.ensure(blocks):
             say(f"what leaves {', '.join(blocks)} gets the address of this node")
+
+    def _tell_of_ways(self, others: Sequence[Known]) -> None:
+        """What was mended the last time, or came by itself, and what somebody else has broken."""
+        legs = {leg.peer: leg for leg in self._carrier.legs(self._node, others)}
+        reached = {name for name, leg in legs.items() if leg.ok}
+        for name in sorted(legs):
+            if name in reached and name not in self._reached:
+                say(f"the way to the pods of {name} is there: {legs[name].by}")
+            elif name in self._reached and name not in reached:
+                say(f"the way to the pods of {name} is broken, and is mended: {legs[name].missing} was missing", "WARN")
+        self._reached = reached
 
     def _keep_policy(self) -> None:
         if self._enforcer is None:

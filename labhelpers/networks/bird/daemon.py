@@ -27,6 +27,8 @@ _PATIENCE = 2.0  # seconds; it ends in milliseconds
 def start(node: Node, configuration: Configuration, peers: Iterable[str] = ()) -> None:
     """Write the configuration of a node's BIRD, have it checked, and start it.
 
+    With graceful restart, the routes that an earlier one has left stay until the peers have told theirs again.
+
     Args:
         peers: addresses of the other nodes.
 
@@ -40,7 +42,10 @@ def start(node: Node, configuration: Configuration, peers: Iterable[str] = ()) -
     own_run.write(node, _MESH, configuration.mesh(node.address, peers))
     own_run.write(node, _MAIN, configuration.main(node.address, node.pod_cidr, _MESH, LOG))
     own_run.run(node, f"bird -p -c {_MAIN}")
-    own_run.run(node, f"bird -c {_MAIN} -s {SOCKET} -P {_PID}")
+    # without -R it takes routes away at once that it has not heard of yet; on a fresh node there is nothing to keep,
+    # and with -R new routes would wait for a peer that never comes
+    recover = " -R" if configuration.graceful_restart and _routes(node) else ""
+    own_run.run(node, f"bird -c {_MAIN} -s {SOCKET} -P {_PID}{recover}")
     ask(node, "show status")
 
 
@@ -101,7 +106,7 @@ def drop_routes(node: Node, blocks: Iterable[str] | None = None) -> None:
     wanted = None if blocks is None else set(blocks)
 
     def left() -> set[str]:
-        routes = {one.destination for one in node.routes().where(protocol="bird", table="main")}
+        routes = _routes(node)
         return routes if wanted is None else routes & wanted
 
     if process.find(node.inode, "bird"):
@@ -109,6 +114,11 @@ def drop_routes(node: Node, blocks: Iterable[str] | None = None) -> None:
     with node._kernel.changes() as changes:  # not in the journal: in a script BIRD lives
         for block in left():
             route.delete(changes, block, protocol="bird")
+
+
+def _routes(node: Node) -> set[str]:
+    """The destinations of what BIRD put into the kernel's table."""
+    return {one.destination for one in node.routes().where(protocol="bird", table="main")}
 
 
 def _wait(done: Callable[[], bool]) -> None:

@@ -169,6 +169,10 @@ class Carrier(ABC):
         self._learn(node, peers)
         self._forget_all_but(node, peers)
 
+    def legs(self, node: Node, peers: Sequence[Other]) -> list[Leg]:
+        """How one node reaches these peers' pods, asked of the kernel and its daemon now.  Changes nothing."""
+        return list(self._legs(node, peers))
+
     # --- nodes come and go ------------------------------------------------------------------------------------------
 
     @property
@@ -255,7 +259,7 @@ class Carrier(ABC):
         nodes = self.nodes
         for node in nodes:
             with suppress(Vanished):
-                legs += self._legs(node, _others(node, nodes))
+                legs += self.legs(node, _others(node, nodes))
         return Rows(legs, f"{self.name}: from node to node")
 
     def wait(self, timeout: float = _PATIENCE) -> float:
