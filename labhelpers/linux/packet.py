@@ -132,6 +132,7 @@ class Capture:
         #: frames that the kernel dropped because they came faster than Python reads; known after the block
         self.lost = 0
         self._packets: list[Packet] = []
+        self._frames: list[bytes] = []
         self._closing = threading.Event()
 
     def __enter__(self) -> Capture:
@@ -175,6 +176,7 @@ class Capture:
                 if self._closing.wait(0.02):
                     return
                 continue
+            self._frames.append(frame)
             self._packets.append(decode(frame, source[0], _DIRECTIONS.get(source[2], str(source[2]))))
 
     def __exit__(self, *_: object) -> None:
@@ -190,6 +192,10 @@ class Capture:
     def packets(self) -> Rows[Packet]:
         """What was seen so far."""
         return Rows(tuple(self._packets), f"packets on {self.namespace.name}/{self.device}")
+
+    def saw(self, text: bytes) -> bool:
+        """Could this be read in any frame so far, in whatever it was wrapped?  Shell: ``tcpdump -A``."""
+        return any(text in frame for frame in self._frames)
 
     def wait_for(self, wanted: Callable[[Packet], bool], timeout: float = 2.0) -> bool:
         """Wait until a packet of this description has passed.  ``timeout`` in seconds."""

@@ -20,6 +20,7 @@ def test_an_exchange_is_recorded_in_order(pair: Pair) -> None:
     with Capture(blue, "eth0") as wire:
         shell("ping -c 1 -W 2 -p 2a 10.0.0.2", "red")
     assert wire.lost == 0
+    assert wire.saw(b"*" * 40) and not wire.saw(b"+" * 40)
     (request,) = wire.packets.where(summary="echo request")
     assert (request.direction, request.device, request.protocol) == ("in", "eth0", "ICMP")
     assert (request.source_mac, request.destination_mac) == ("02:00:00:00:00:01", "02:00:00:00:00:02")
