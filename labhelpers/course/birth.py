@@ -1,7 +1,8 @@
 """``birth_of``: how a pod came to be, as a sequence diagram.  Each arrow stands for something that left a trace.
 
 The traces are the pod's events, its conditions, and what a witness on the node has written of the plugin's call.
-An arrow without a trace is not drawn: where a birth got stuck, the diagram ends.
+Who was told by a watch, and that a sandbox was asked for, leaves no trace of its own: it is drawn when what follows
+from it has left one.  So where a birth got stuck, the diagram ends.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labhelpers.cluster import Cluster
 from labhelpers.course.kubectl import ask, events_of
-from labhelpers.views import Sequence, Table
+from labhelpers.views import Sequence
 from labhelpers.views.sequence import Message
 
 __all__ = ["Birth", "Call", "birth_of", "calls_of"]
@@ -50,6 +52,7 @@ _ARROWS = {
     "Created": _Arrow(_KUBELET, _RUNTIME, "create and start the container"),
     "Started": _Arrow(_RUNTIME, _KUBELET, "container started", is_answer=True),
     "Failed": _Arrow(_RUNTIME, _KUBELET, is_answer=True),
+    "Unhealthy": _Arrow(_KUBELET, _API),
 }
 
 
@@ -127,12 +130,14 @@ class Birth:
         name = self._pod["metadata"]["name"]
         return Sequence([message for _, message in self.steps], _PARTIES, title=f"The birth of pod {name}")
 
-    def timings(self) -> Table:
-        """Milliseconds since the first event, for each step that has a time."""
-        steps = [(when, message) for when, message in self.steps if when]
-        first = steps[0][0] if steps else 0.0
-        rows = tuple((f"{(when - first) * 1000:.1f}", one.source, one.target, one.text) for when, one in steps)
-        return Table("", ("ms", "from", "to", "what"), rows)
+    def timed(self) -> Sequence:
+        """The diagram with milliseconds since the first event, at each step whose time is known."""
+        steps = self.steps
+        first = min((when for when, _ in steps if when), default=0.0)
+        messages = [
+            replace(one, when=f"{(when - first) * 1000:.0f} ms") if when and one.is_step else one for when, one in steps
+        ]
+        return Sequence(messages, _PARTIES, title=f"The birth of pod {self._pod['metadata']['name']}, with times")
 
     def __repr__(self) -> str:
         return repr(self.sequence)
@@ -151,7 +156,8 @@ def birth_of(name: str, namespace: str = "default") -> Birth:
     """
     pod = ask("get", "pod", name, "-n", namespace)
     node = pod["spec"].get("nodeName", "")
-    calls = calls_of(Path(f"{Cluster.running().node(node).root}{_WITNESS}"), name) if node else ()
+    cluster = Cluster.running()
+    calls = calls_of(Path(f"{cluster.node(node).root}{_WITNESS}"), name) if node in cluster.names else ()
     return Birth(pod, events_of(name, namespace), calls)
 
 

@@ -29,7 +29,7 @@ CHAPTERS = (
     Chapter("02", "veth and bridge", 65, "02-veth-and-bridge.ipynb"),
     Chapter("03", "The Kubernetes network model", 60, "03-kubernetes-network-model.ipynb"),
     Chapter("04", "What CNI is", 110, "04-what-cni-is.ipynb"),
-    Chapter("05", "From kubectl run to a pod IP", 90, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
+    Chapter("05", "From kubectl run to a pod IP", 100, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
     Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
     Chapter("07", "CNI plugins compared", 90, "07-cni-plugins-compared.ipynb"),
     Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),

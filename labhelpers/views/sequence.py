@@ -30,7 +30,8 @@ _SANS = "DejaVu Sans, Verdana, Arial, sans-serif"
 class Message:
     """One arrow.  From somebody to itself, it is something done.
 
-    ``is_answer`` draws it dashed.  One that is no step has no number: it says more of the step above it.
+    ``is_answer`` draws it dashed.  One that is no step has no number: it says more of the step above it.  ``when`` is
+    written at the left edge.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Message:
     text: str
     is_answer: bool = False
     is_step: bool = True
+    when: str = ""
 
 
 class Sequence:
@@ -68,13 +70,15 @@ class Sequence:
 
     def __repr__(self) -> str:
         wide = max(len(name) for name in self.parties)
+        early = max(len(one.when) for one in self.messages)
         lines = []
         for number, one in self._numbered():
+            number = f"{one.when:>{early}}{number:>{5 if early else 3}}"
             if one.source == one.target:
-                lines.append(f"{number:>3} {one.source:>{wide}}    {'':{wide}}  {one.text}")
+                lines.append(f"{number} {one.source:>{wide}}    {'':{wide}}  {one.text}")
             else:
                 arrow = "⇢" if one.is_answer else "→"
-                lines.append(f"{number:>3} {one.source:>{wide}} {arrow} {one.target:<{wide}}  {one.text}")
+                lines.append(f"{number} {one.source:>{wide}} {arrow} {one.target:<{wide}}  {one.text}")
         return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
@@ -100,7 +104,13 @@ class Sequence:
         for name, x in places.items():
             parts.append(_lifeline(name, x, bottom))
         for row, (number, one) in enumerate(self._numbered(), 1):
-            parts.append(_arrow(number, one, places, _MARGIN + _HEAD + _STEP * row))
+            y = _MARGIN + _HEAD + _STEP * row
+            parts.append(_arrow(number, one, places, y))
+            if one.when:
+                parts.append(
+                    f'<text x="{_MARGIN + self._times():g}" y="{y - 5:g}" text-anchor="end" '
+                    f'fill="{LIGHT["muted"]}">{escape(printable(one.when))}</text>'
+                )
         return "".join([*parts, "</svg>"])
 
     def _numbered(self) -> Iterator[tuple[str, Message]]:
@@ -108,6 +118,10 @@ class Sequence:
         steps = count(1)
         for one in self.messages:
             yield (f"{next(steps)}." if one.is_step else ""), one
+
+    def _times(self) -> float:
+        """How wide the column of times is, which is 0 without any."""
+        return max(width(one.when, _SIZE) for one in self.messages)
 
     def _own(self) -> list[tuple[str, Message]]:
         return [(number, one) for number, one in self._numbered() if one.source == one.target]
@@ -125,7 +139,7 @@ class Sequence:
             missing = width(_words(number, one), _SIZE) + 24 - sum(gaps[first:last])
             if missing > 0:
                 gaps[first:last] = [gap + missing / (last - first) for gap in gaps[first:last]]
-        x = _MARGIN + width(self.parties[0], 12) / 2 + 10
+        x = _MARGIN + self._times() + width(self.parties[0], 12) / 2 + 10
         places = {self.parties[0]: x}
         for name, gap in zip(self.parties[1:], gaps, strict=True):
             x += gap

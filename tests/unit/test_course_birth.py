@@ -61,7 +61,10 @@ def test_a_whole_birth_is_in_the_order_of_its_traces(tmp_path: Path) -> None:
         "container started",
         "status: 10.0.1.2, Ready",
     ]
-    assert birth.timings().rows[0][0] == "0.0" and birth.timings().rows[-1][0] == "5000.0"
+    assert [one.when for one in birth.timed().messages] == [
+        *("", "", "0 ms", "1000 ms", "1000 ms", "1000 ms"),
+        *("1500 ms", "", "", "2500 ms", "4000 ms", "5000 ms", ""),
+    ]
 
 
 def test_a_pod_that_no_node_takes_ends_at_the_scheduler() -> None:
@@ -98,3 +101,11 @@ def test_a_program_that_ended_is_told_with_its_exit_code() -> None:
     container = {"name": "web", "state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 3}}}
     birth = Birth(pod("node-1", containerStatuses=[container]), [SCHEDULED, *SANDBOX])
     assert birth.steps[-1][1].text == "status: web ended with exit code 3"
+
+
+def test_a_probe_that_fails_is_told_to_the_api_server() -> None:
+    failed = event(9, "Unhealthy", "Readiness probe failed: no such file")
+    started = event(6, "Started", "Started container web")
+    steps = [one for _, one in Birth(pod("node-1", conditions=[]), [SCHEDULED, *SANDBOX, started, failed]).steps]
+    assert (steps[-1].source, steps[-1].target) == ("kubelet", "API server")
+    assert steps[-1].text == "Readiness probe failed: no such file"

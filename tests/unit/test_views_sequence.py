@@ -64,6 +64,15 @@ def test_what_is_no_step_has_no_number_and_the_count_goes_on() -> None:
     assert texts == ["a", "b", "1. two things:", "one", "2. x"]
 
 
+def test_times_have_a_column_of_their_own_on_the_left() -> None:
+    story = Sequence(
+        [Message("a", "b", "x", when="5 ms"), Message("b", "a", "y", when="12 ms"), Message("a", "b", "z")]
+    )
+    assert repr(story).splitlines() == [" 5 ms   1. a → b  x", "12 ms   2. b → a  y", "        3. a → b  z"]
+    places = {one.text: float(one.attrib["x"]) for one in ElementTree.fromstring(story.svg()).iter(f"{SVG}text")}
+    assert 0 < places["5 ms"] == places["12 ms"] < places["a"] < places["1. x"]
+
+
 def test_a_screen_reader_gets_the_text() -> None:
     html = Sequence.parse(STORY)._repr_html_()
     assert 'alt=" 1.    kubelet → containerd  RunPodSandbox' in html
