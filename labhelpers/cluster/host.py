@@ -38,6 +38,7 @@ from labhelpers.lab import Lab, Node, underlay
 from labhelpers.linux.container.shim import Shim
 from labhelpers.linux.inside import MARKER
 from labhelpers.networks import Calico, Canal, Flannel
+from labhelpers.networks.modes import or_another_mode
 from labhelpers.networks.route.carrier import Carrier
 from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
 
@@ -131,7 +132,8 @@ class ClusterHost:
         node = self._lab.node(name)
         if self._network is not None and self._network.agent is not None:
             door.open_for(node)
-            self._network.route.prepare(node)
+            with or_another_mode(self._network):
+                self._network.route.prepare(node)
         elif self._network is not None:
             self._network.configure(node)
             if self._carrier is not None:

@@ -6,7 +6,8 @@ from labhelpers.errors import BadInput
 from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach import Routed
-from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
+from labhelpers.networks.modes import WithModes
+from labhelpers.networks.network import Agent, one_of, yes_or_no
 from labhelpers.networks.route import Bgp, BgpOverIpInIp, CalicoVxlan, CalicoVxlanCrossSubnet, Carrier, WireGuard
 
 __all__ = ["Calico"]
@@ -20,7 +21,7 @@ MODES: dict[str, type[Carrier]] = {
 _DEFAULT = "ipip"  # that of Calico's manifest, which minikube installs; its operator's is VXLANCrossSubnet
 
 
-class Calico(Network):
+class Calico(WithModes):
     """Calico, as a model of the course on the real kernel, with a real BIRD; ``about()`` says what is left out.
 
     Args:
@@ -35,6 +36,7 @@ class Calico(Network):
 
     name = "calico"
     file = "10-calico.conflist"
+    modes = MODES
     agent = Agent("calico-node", ("k8s-app", "calico-node"), "calico-node", "calico/node:v3.32.1")
 
     def __init__(self, mode: str = "", *, nat_outgoing: bool = True, wireguard: bool = False) -> None:

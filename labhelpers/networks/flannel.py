@@ -5,15 +5,16 @@ from __future__ import annotations
 from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach import OnBridge
-from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
-from labhelpers.networks.route import FlannelWireGuard, HostGateway, Vxlan
+from labhelpers.networks.modes import WithModes
+from labhelpers.networks.network import Agent, one_of, yes_or_no
+from labhelpers.networks.route import Carrier, FlannelWireGuard, HostGateway, Vxlan
 
 __all__ = ["Flannel"]
 
-BACKENDS = {"vxlan": Vxlan, "host-gw": HostGateway, "wireguard": FlannelWireGuard}
+BACKENDS: dict[str, type[Carrier]] = {"vxlan": Vxlan, "host-gw": HostGateway, "wireguard": FlannelWireGuard}
 
 
-class Flannel(Network):
+class Flannel(WithModes):
     """Flannel, as a model of the course on the real kernel; ``about()`` says what is left out.
 
     Args:
@@ -26,6 +27,7 @@ class Flannel(Network):
 
     name = "flannel"
     file = "10-flannel.conflist"
+    modes = BACKENDS
     agent = Agent("kube-flannel-ds", ("app", "flannel"), "kube-flannel", "flannel/flannel:v0.28.9")
 
     def __init__(self, backend: str = "vxlan", *, nat_outgoing: bool = True) -> None:

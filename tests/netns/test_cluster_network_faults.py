@@ -279,7 +279,7 @@ def test_a_program_that_carries_packets_and_was_killed_comes_back(network: Netwo
         assert made.comes(lambda: pods["a"].ping(pods["b"]).ok)
         node = made.nodes[0]
         if not (pids := process.find(node.inode, program)):
-            pytest.skip("the kernel has its own")
+            pytest.skip("this kernel has its own WireGuard")
         process.end(pids)
         assert made.comes(lambda: process.find(node.inode, program)), made.log(node)
         assert made.comes(lambda: pods["a"].ping(pods["b"]).ok), made.log(node)

@@ -8,10 +8,11 @@ import pytest
 
 from labhelpers.conformance import across_nodes, network_model
 from labhelpers.course.facts import facts
-from labhelpers.errors import AlreadyExists, BadInput
+from labhelpers.errors import AlreadyExists, BadInput, ToolMissing
 from labhelpers.lab import Lab
 from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, PlainBridge, Weave
 from labhelpers.networks.nat_outgoing import TABLE
+from labhelpers.networks.route import WireGuard
 from labhelpers.trace import walk
 from tests.netns.everything import Everything
 
@@ -129,6 +130,35 @@ def test_settings_that_cannot_be_are_refused_with_those_that_can(make: Callable[
     with pytest.raises(BadInput) as caught:
         make()
     assert to_do in caught.value.to_do
+
+
+@pytest.mark.parametrize(
+    ("network", "others"),
+    [
+        (Flannel("wireguard"), "vxlan, host-gw"),
+        (Calico(wireguard=True), "ipip, vxlan, vxlan-cross-subnet, bgp"),
+        (Calico("bgp"), "vxlan, vxlan-cross-subnet"),
+        (Calico("ipip"), "vxlan, vxlan-cross-subnet"),
+    ],
+    ids=repr,
+)
+def test_where_a_program_is_missing_the_modes_that_need_none_are_named(
+    nodes: Lab, network: Network, others: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if network.route.needs == {"wireguard"} and _kernel_has_wireguard(nodes):
+        pytest.skip("this kernel has its own WireGuard")
+    before = Everything.now(nodes, firewall=True)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ToolMissing) as caught:
+        network.install(nodes)
+    monkeypatch.undo()
+    assert caught.value.to_do.endswith(f"Or choose a mode of {network.name} that does without: {others}.")
+    assert Everything.now(nodes, firewall=True) == before
+
+
+def _kernel_has_wireguard(lab: Lab) -> bool:
+    with WireGuard(lab) as carrier:
+        return "kernel" in carrier.way
 
 
 def test_one_network_at_a_time(nodes: Lab) -> None:

@@ -43,6 +43,7 @@ class Bgp(Carrier):
     name = "BGP"
     overhead = 0
     device = "eth0"
+    needs = frozenset({"bird"})
     way = "real BIRD on each node; its routes are plain ones, and nothing is wrapped"
     _tunnel = ""
 
@@ -172,6 +173,7 @@ class BgpOverIpInIp(Bgp, IpInIp):
     name = "BGP over IPIP"
     overhead = IpInIp.overhead
     device = IpInIp.device
+    needs = Bgp.needs | IpInIp.needs
     _tunnel = IpInIp.device
 
     def __init__(

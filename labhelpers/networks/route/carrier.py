@@ -70,6 +70,8 @@ class Carrier(ABC):
     overhead: ClassVar[int]
     #: the interface by which packets for other nodes' pods leave a node
     device: ClassVar[str]
+    #: what it needs that a machine may lack: programs, modules of the kernel
+    needs: ClassVar[frozenset[str]] = frozenset()
     #: one sentence: which of its ways it took
     way: str
 

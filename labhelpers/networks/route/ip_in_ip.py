@@ -41,6 +41,7 @@ class IpInIp(Carrier):
     name = "IPIP"
     overhead = ipip.OVERHEAD
     device = "tunl0"
+    needs = frozenset({"ipip"})
 
     way = _KERNEL
 

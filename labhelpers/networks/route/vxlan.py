@@ -33,6 +33,7 @@ class Vxlan(Carrier):
     name = "VXLAN"
     overhead = vxlan.OVERHEAD
     device = "flannel.1"
+    needs = frozenset({"vxlan"})
     way = "the kernel's vxlan device"
     #: the number of the virtual network, and the UDP port
     vni: ClassVar[int] = 1

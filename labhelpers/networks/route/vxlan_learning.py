@@ -29,6 +29,7 @@ class VxlanLearning(Carrier):
     name = "VXLAN, flood and learn"
     overhead = vxlan.OVERHEAD
     device = "vxlan.2"
+    needs = frozenset({"vxlan"})
     #: of the administratively scoped block, RFC 2365
     group = "239.1.1.1"
     way = "the kernel's vxlan device with a multicast group"

@@ -53,6 +53,7 @@ class WireGuard(Carrier):
     name = "WireGuard"
     overhead = kernel.OVERHEAD
     device = "wireguard.cali"
+    needs = frozenset({"wireguard"})
     way = _KERNEL
     #: routes in a table of their own, which a rule has asked first; otherwise they are in the main one
     has_own_table: ClassVar[bool] = True
