@@ -14,7 +14,7 @@ from labhelpers.lab.journal import journal
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
 from labhelpers.networks.nat_outgoing import NatOutgoing
-from labhelpers.networks.policy import Applied, Enforcer
+from labhelpers.networks.policy import Applied, Enforces
 from labhelpers.networks.route.carrier import Carrier, Leg
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Installed:
         self.network = network
         self._nodes = lab.nodes
         self.carrier: Carrier | None = None
-        self._enforcers: dict[str, Enforcer] = {}
+        self._enforcers: dict[str, Enforces] = {}
+        self._objects: Objects = {}
         for node in self._nodes:
             _require_unconfigured(node)
         with held(), journal.all_or_nothing(), ExitStack() as undo:
@@ -48,9 +49,13 @@ class Installed:
                 self.carrier = undo.enter_context(network.route(lab))
             for node in self._nodes:
                 undo.callback(self._take_back, node)
+                enforcer = network.enforcer(node, lambda node=node: self._others(node))  # type: ignore[misc]
+                if enforcer:
+                    self._enforcers[node.name] = enforcer
                 if network.nat_outgoing:
                     NatOutgoing(node).ensure(one.pod_cidr for one in self._nodes)
                 network.configure(node)
+            self._pods_changed()
             self._undo = undo.pop_all()
 
     @property
@@ -77,11 +82,13 @@ class Installed:
         """
         runtime = Runtime(node, observe=False)
         runtime.add(name)
+        self._pods_changed()
         return runtime[name]
 
     def delete(self, pod: CniPod) -> None:
         """Detach a pod and remove it: CNI's DEL.  Shell, on the node: the plugin with ``CNI_COMMAND=DEL``."""
         Runtime(pod.node, observe=False).delete(pod.name)
+        self._pods_changed()
 
     def apply(self, objects: Objects) -> dict[str, Applied]:
         """Enforce policies on every node, each in one transaction.
@@ -97,11 +104,8 @@ class Installed:
 
         Shell: ``nft -f -`` on each node.
         """
-        if not self.network.enforces:
-            return {}
-        for node in self.nodes:
-            self._enforcers.setdefault(node.name, Enforcer(node))
-        return {node.name: self._enforcers[node.name].apply(objects) for node in self.nodes}
+        self._objects = objects
+        return {node.name: self._enforcers[node.name].apply(objects) for node in self.nodes if self._enforcers}
 
     def status(self) -> Rows[Leg]:
         """How each node reaches the others' pods, asked now.  Changes nothing."""
@@ -116,6 +120,14 @@ class Installed:
         with held():
             self._undo.close()
 
+    def _others(self, node: Node) -> list[Node]:
+        return [one for one in self.nodes if one is not node]
+
+    def _pods_changed(self) -> None:
+        """What an agent would see by itself."""
+        if self.network.knows_pods:
+            self.apply(self._objects)
+
     def _take_back(self, node: Node) -> None:
         """A node that is gone has taken all with it."""
         with suppress(Vanished):
@@ -125,7 +137,8 @@ class Installed:
                     runtime.delete(name)
             with suppress(FileNotFoundError):
                 os.unlink(f"{node.root}{_CONFIGURATIONS}/{self.network.file}")
-            Enforcer(node).clean()
+            if node.name in self._enforcers:
+                self._enforcers[node.name].clean()
             NatOutgoing(node).clean()
             self.network.attach.clean(node)
 

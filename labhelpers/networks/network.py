@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from labhelpers.cni import Runtime
@@ -12,7 +12,9 @@ from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach.attach import CNI_VERSION, Attach
 from labhelpers.networks.installed import Installed
+from labhelpers.networks.policy import Enforcer, Enforces
 from labhelpers.networks.route.carrier import Carrier
+from labhelpers.networks.route.other import Other
 
 __all__ = ["Agent", "Network", "one_of", "yes_or_no"]
 
@@ -38,6 +40,9 @@ class Network:
     file: ClassVar[str]
     #: who installs it in a cluster; none: whoever makes the nodes
     agent: ClassVar[Agent | None] = None
+
+    #: do packets pass only after a node's enforcer was told of the pod?
+    knows_pods: ClassVar[bool] = False
 
     attach: Attach
     route: type[Carrier]
@@ -74,6 +79,15 @@ class Network:
     def connect(self, lab: Lab) -> Carrier | None:
         """Bring packets from node to node, if there is more than one.  Shell: see ``lab.commands()``."""
         return self.route(lab) if len(lab.nodes) > 1 else None
+
+    def enforcer(self, node: Node, peers: Callable[[], Sequence[Other]]) -> Enforces | None:
+        """Who enforces policies on a node; none if nobody does.  Changes nothing.
+
+        Args:
+            peers: asked for the other nodes, each time that they matter.
+        """
+        del peers
+        return Enforcer(node) if self.enforces else None
 
     def about(self) -> Rows[About]:
         """What the real one does, what this one does, what it leaves out.  Changes nothing."""

@@ -18,7 +18,6 @@ from labhelpers.errors import LabError
 from labhelpers.lab import Node
 from labhelpers.networks import Network
 from labhelpers.networks.nat_outgoing import NatOutgoing
-from labhelpers.networks.policy import Enforcer
 from labhelpers.networks.route import Known
 from labhelpers.store import NAMESPACES, NETWORKPOLICIES, NODES, PODS, Event, Object, Resource, Store
 
@@ -39,7 +38,7 @@ class NodeAgent:
         self._store, self._node, self._network = store, node, network
         self._carrier = network.route.for_agent()
         self._nat = NatOutgoing(node)
-        self._enforcer = Enforcer(node) if network.enforces else None
+        self._enforcer = network.enforcer(node, self._others)
         self._nodes: list[Known] = []
         self._objects: dict[str, Sequence[Object]] = {}
         self._stale = set(self.watches)
@@ -95,8 +94,11 @@ class NodeAgent:
             if self._enforcer and resource in stale:
                 self._objects[name] = list(self._store.list(resource))
 
+    def _others(self) -> list[Known]:
+        return [one for one in self._nodes if one.name != self._node.name]
+
     def _keep_routes(self) -> None:
-        others = [one for one in self._nodes if one.name != self._node.name]
+        others = self._others()
         self._tell_of_ways(others)
         self._carrier.reconcile(self._node, others)
         blocks = [one.pod_cidr for one in self._nodes]

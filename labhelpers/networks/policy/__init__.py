@@ -2,6 +2,7 @@
 
 from labhelpers.networks.policy.counters import Counter
 from labhelpers.networks.policy.enforcer import Applied, Enforcer
+from labhelpers.networks.policy.enforces import Enforces
 from labhelpers.networks.policy.explain import Explanation, Side, explain
 from labhelpers.networks.policy.through_node import through_the_node
 from labhelpers.networks.policy.world import HasObjects, Objects, objects_of
@@ -10,6 +11,7 @@ __all__ = [
     "Applied",
     "Counter",
     "Enforcer",
+    "Enforces",
     "Explanation",
     "HasObjects",
     "Objects",

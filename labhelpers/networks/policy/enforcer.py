@@ -14,7 +14,7 @@ from labhelpers.networks.policy.model import DIRECTIONS
 from labhelpers.networks.policy.ruleset import BASE, MAPS, TABLE, Ruleset, delta, rebuilt
 from labhelpers.networks.policy.world import Objects, World
 
-__all__ = ["Applied", "Enforcer"]
+__all__ = ["Applied", "Enforcer", "without_effect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Enforcer:
             if commands:
                 self._load(commands)
         self._loaded = wanted
-        return Applied(commands, known is not None and drifted, _notes(world))
+        return Applied(commands, known is not None and drifted, without_effect(world))
 
     def drifted(self) -> bool:
         """Is the kernel's table not the one that was loaded, as when somebody deleted a rule?  Changes nothing.
@@ -134,7 +134,7 @@ class Enforcer:
             self._listing = ""
 
 
-def _notes(world: World) -> tuple[str, ...]:
+def without_effect(world: World) -> tuple[str, ...]:
     """Ports of protocols that are not spoken here allow nothing; the policy isolates all the same."""
     return tuple(
         f"{policy} {direction} rule {rule.number}: {port} is not enforced here and so not allowed; "

@@ -1,0 +1,116 @@
+"""Cilium: pods with a cable and no bridge, identities in place of addresses, and a datapath where packets come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from labhelpers.errors import BadInput
+from labhelpers.lab import Node
+from labhelpers.linux.records import Rows
+from labhelpers.networks.about import About
+from labhelpers.networks.attach import OnCilium
+from labhelpers.networks.cilium.choose import DATAPATHS, chosen
+from labhelpers.networks.cilium.node import CiliumNode
+from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
+from labhelpers.networks.route import Carrier, CiliumNative, CiliumVxlan
+from labhelpers.networks.route.other import Other
+
+__all__ = ["Cilium"]
+
+_TUNNELS: dict[str, type[Carrier]] = {"vxlan": CiliumVxlan, "": CiliumNative}
+
+
+class Cilium(Network):
+    """Cilium, as a model of the course on the real kernel; ``about()`` says what is left out.
+
+    Args:
+        datapath: what moves and judges packets: ``ebpf``, which only real root may load, or ``nft``, its twin for
+            everybody.  By default the first where it can be loaded, the second elsewhere.
+        tunnel: ``vxlan`` (the default: each packet carries its sender's identity), or ``""`` for plain routes.
+        nat_outgoing: give what leaves the cluster its node's address.
+
+    Raises:
+        BadInput: there is no such datapath or tunnel.
+    """
+
+    name = "cilium"
+    file = "05-cilium.conflist"
+    agent = Agent("cilium", ("k8s-app", "cilium"), "cilium-agent", "quay.io/cilium/cilium:v1.19.4")
+    knows_pods = True
+
+    def __init__(self, datapath: str = "", *, tunnel: str = "vxlan", nat_outgoing: bool = True) -> None:
+        if datapath not in ("", *DATAPATHS):
+            raise BadInput(
+                f"There is no datapath {datapath!r}.",
+                f"Choose one of {', '.join(DATAPATHS)}, or leave it out for the best that works here.",
+            )
+        self.attach = OnCilium()
+        self.route = one_of(_TUNNELS, "tunnel", tunnel)
+        self.enforces = True
+        self.nat_outgoing = yes_or_no("nat_outgoing", nat_outgoing)
+        self._datapath, self._tunnel = datapath, bool(tunnel)
+        self.options = {"datapath": datapath, "tunnel": tunnel, "nat_outgoing": nat_outgoing}
+
+    def enforcer(self, node: Node, peers: Callable[[], Sequence[Other]]) -> CiliumNode:
+        """See ``Network.enforcer``.
+
+        Raises:
+            NeedsPrivilege, KernelFeatureMissing: eBPF was asked for by name, and cannot be loaded here.
+        """
+        return CiliumNode(node, peers, chosen(self._datapath)(node), tunnel=self._tunnel)
+
+    @property
+    def running(self) -> str:
+        """One sentence: which of the two datapaths it is on this machine."""
+        return chosen(self._datapath).way
+
+    def about(self) -> Rows[About]:
+        """See ``Network.about``."""
+        return Rows(_ABOUT, "Cilium: the product and this model")
+
+
+_ABOUT = [
+    About(
+        "agent",
+        "cilium-agent on each node, an operator, and Hubble for what is seen",
+        "an agent on each node that watches the API, in Python",
+        "the operator, Hubble's relay; its own kinds of objects",
+    ),
+    About(
+        "pods",
+        "veth with a /32, host end lxc…, gateway is the node's cilium_host; netkit where it is chosen",
+        "the same veth, with a route to each pod on its node",
+        "netkit, IPv6",
+    ),
+    About(
+        "datapath",
+        "eBPF programs at the pods' interfaces, at eth0 and at the tunnel",
+        "eBPF programs in C, a few hundred lines; or the same decisions by nftables at the same places, for who may "
+        "not load eBPF",
+        "XDP, sockets' own load balancing, IPv6, and most of the product's features",
+    ),
+    About(
+        "identities",
+        "a number for each set of labels, counted up in the API",
+        "a number that follows from the labels, the reserved ones as in the product",
+        "objects of the API; the product gives ipBlock no power over pods, and here it has what Kubernetes says",
+    ),
+    About(
+        "between nodes",
+        "VXLAN, UDP 8472, with the sender's identity as network identifier; native routing by choice",
+        "the same, on the kernel's own device",
+        "Geneve, BGP",
+    ),
+    About(
+        "policies",
+        "NetworkPolicy and its own, down to HTTP",
+        "NetworkPolicy, compiled to identities",
+        "its own policies, DNS names",
+    ),
+    About(
+        "encryption",
+        "WireGuard or IPsec by choice",
+        "none; Calico's and Flannel's models encrypt",
+        "all of it",
+    ),
+]

@@ -1,0 +1,60 @@
+"""``CiliumNode``: keeps the datapath of one node as its kernel, the other nodes and the API's objects say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from labhelpers.cni.plugin.kernel import fixed_mac
+from labhelpers.lab import Node
+from labhelpers.linux.tables import Tables
+from labhelpers.networks.attach import cilium_host
+from labhelpers.networks.cilium.datapath import Datapath
+from labhelpers.networks.cilium.identity import Identities
+from labhelpers.networks.cilium.plan import Attached, planned
+from labhelpers.networks.policy import Applied
+from labhelpers.networks.policy.enforcer import without_effect
+from labhelpers.networks.policy.world import Objects, World
+from labhelpers.networks.route.other import Other
+
+__all__ = ["CiliumNode"]
+
+_CABLE = "lxc"
+
+
+class CiliumNode:
+    """The part of the agent that the product calls its daemon.
+
+    Args:
+        peers: asked for the other nodes each time.
+        tunnel: do packets for other nodes' pods go by ``cilium_vxlan``?
+    """
+
+    def __init__(self, node: Node, peers: Callable[[], Sequence[Other]], datapath: Datapath, *, tunnel: bool) -> None:
+        self._node, self._peers, self._tunnel = node, peers, tunnel
+        self.datapath = datapath
+        #: those of the last call
+        self.identities = Identities(World({}))
+
+    def apply(self, objects: Objects) -> Applied:
+        """See ``Enforces.apply``.  The pods are those to which the node has a cable and a route."""
+        cilium_host.ensure(self._node)
+        world, tables, peers = World(objects), self._node._tables(), self._peers()
+        own = {text.split("/")[0] for one in tables.links for text in one.addresses if ":" not in text}
+        tunnel = self._tunnel and bool(peers)
+        wanted, self.identities = planned(world, self._node, peers, _attached(tables), own, tunnel=tunnel)
+        return replace(self.datapath.apply(wanted), notes=without_effect(world))
+
+    def clean(self) -> None:
+        """See ``Enforces.clean``."""
+        self.datapath.clean()
+
+
+def _attached(tables: Tables) -> Iterator[Attached]:
+    """Each pod's address is the destination of the route by its cable, whose owner is in its alias."""
+    cables = {one.name: one for one in tables.links if one.name.startswith(_CABLE)}
+    for route in tables.routes:
+        cable = cables.get(route.device)
+        if cable and route.table == "main" and route.destination.endswith("/32") and not route.via:
+            owner = cable.alias.split(" ")[1:]
+            yield Attached(route.destination.removesuffix("/32"), cable.name, fixed_mac(*owner))
