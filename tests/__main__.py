@@ -37,6 +37,7 @@ STAGES = (
     Stage("sandbox-root", KERNELS, user="root"),
     Stage("netns", NETNS, user="nobody"),
     Stage("netns-root", (*NETNS, "-m", "not once"), user="root"),
+    Stage("ebpf", (*SANDBOX, *PYTEST, "tests/ebpf"), user="root"),
     Stage("notebooks", NBVAL, user="nobody"),
     Stage("notebooks-root", NBVAL, user="root"),
     Stage("solutions", (*PYTEST, "-n3", "tests/notebooks"), user="nobody"),

@@ -75,7 +75,7 @@ def read(data: bytes) -> ObjectFile:
     """
     try:
         return _File(data).read()
-    except (struct.error, IndexError, KeyError, ValueError) as error:
+    except (struct.error, LookupError, ValueError, OverflowError, StopIteration) as error:
         raise BadInput(
             f"This is no object file of eBPF, or a damaged one: {error}.", "Make it again with `make bpf`."
         ) from error

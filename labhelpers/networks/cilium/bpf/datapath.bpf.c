@@ -24,6 +24,7 @@
 #define ACK 16
 #define IP_AT ETH_HLEN
 #define INTERNET 2 /* AF_INET */
+#define FIRST_POD 256 /* identities of pods begin here, see identity.py */
 
 /* linux/icmp.h and linux/if_arp.h need a C library for the processor that programs run on, and eBPF has none. */
 struct icmp {
@@ -344,7 +345,7 @@ INLINE int handle(struct __sk_buff *skb, enum origin origin, __u32 told) {
 
 	struct block source = {32, p->flow.source}, destination = {32, p->flow.destination};
 	struct located *sender = look_up(&ipcache, &source), *receiver = look_up(&ipcache, &destination);
-	if (told)
+	if (told >= FIRST_POD) /* the other node has seen who it is; of its own packets it says only that they are its */
 		p->source_identity = told;
 	else if (from)
 		p->source_identity = from->identity;

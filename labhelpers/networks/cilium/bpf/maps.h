@@ -1,4 +1,6 @@
-/* The tables of one node.  Programs and the agent share them; labhelpers/networks/cilium/ebpf/records.py reads the same. */
+/* Tables have twice the room that limits.py gives, because new entries come before old ones go.
+ *
+ * Programs and the agent share them; labhelpers/networks/cilium/ebpf/records.py reads the same. */
 #include "kernel.h"
 
 /* What the programs must know of the node; one entry. */
@@ -9,7 +11,7 @@ struct settings {
 MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct settings, 1, 0);
 
 /* The node's own addresses. */
-MAP(own, BPF_MAP_TYPE_HASH, __be32, __u32, 256, 0);
+MAP(own, BPF_MAP_TYPE_HASH, __be32, __u32, 512, 0);
 
 /* The node's pods, by address. */
 struct endpoint {
@@ -18,7 +20,7 @@ struct endpoint {
 	__u8 mac[6];	  /* of the pod's end */
 	__u8 node_mac[6]; /* of the node's end */
 };
-MAP(endpoints, BPF_MAP_TYPE_HASH, __be32, struct endpoint, 256, 0);
+MAP(endpoints, BPF_MAP_TYPE_HASH, __be32, struct endpoint, 512, 0);
 
 /* Who has an address, and on which node: the longest prefix decides. */
 struct block {
@@ -29,7 +31,7 @@ struct located {
 	__u32 identity;
 	__be32 node; /* 0: this node, or outside of the cluster */
 };
-MAP(ipcache, BPF_MAP_TYPE_LPM_TRIE, struct block, struct located, 16384, BPF_F_NO_PREALLOC);
+MAP(ipcache, BPF_MAP_TYPE_LPM_TRIE, struct block, struct located, 32768, BPF_F_NO_PREALLOC);
 
 /* Is only what is allowed let through, to (or from) pods of an identity? */
 enum direction { INGRESS, EGRESS };
@@ -52,15 +54,15 @@ struct answer {
 	__u32 rule, unused;
 	__u64 packets, bytes;
 };
-/* 16384 ranges; each may need several prefixes */
-MAP(policy, BPF_MAP_TYPE_LPM_TRIE, struct question, struct answer, 65536, BPF_F_NO_PREALLOC);
+/* a range needs up to 30 prefixes */
+MAP(policy, BPF_MAP_TYPE_LPM_TRIE, struct question, struct answer, 131072, BPF_F_NO_PREALLOC);
 
 /* What a rule's number stands for; programs do not need it, but who reads the tables does. */
 struct rule {
 	char policy[320];
 	__u32 number, unused;
 };
-MAP(rules, BPF_MAP_TYPE_HASH, __u32, struct rule, 16384, BPF_F_NO_PREALLOC);
+MAP(rules, BPF_MAP_TYPE_HASH, __u32, struct rule, 32768, BPF_F_NO_PREALLOC);
 
 /* The flows that were allowed to begin.  When there is no room, the one that was used least recently goes. */
 struct flow {
@@ -103,8 +105,8 @@ struct target {
 	__be32 address;
 	__be16 port, unused;
 };
-MAP(services, BPF_MAP_TYPE_HASH, struct frontend, struct service, 64, 0);
-MAP(backends, BPF_MAP_TYPE_HASH, struct slot, struct target, 4096, BPF_F_NO_PREALLOC);
+MAP(services, BPF_MAP_TYPE_HASH, struct frontend, struct service, 128, 0);
+MAP(backends, BPF_MAP_TYPE_HASH, struct slot, struct target, 8192, BPF_F_NO_PREALLOC);
 MAP(translations, BPF_MAP_TYPE_LRU_HASH, struct flow, struct target, 16384, 0);
 
 /* What happened, for whoever listens. */

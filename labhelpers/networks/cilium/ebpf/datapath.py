@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from labhelpers.errors import LabError, NotFound
@@ -17,7 +17,7 @@ from labhelpers.networks.cilium.datapath import Events, RuleCounter, Wanted
 from labhelpers.networks.cilium.ebpf import show
 from labhelpers.networks.cilium.ebpf.events import RingEvents
 from labhelpers.networks.cilium.ebpf.loaded import FROM_OVERLAY, FROM_POD, FROM_UPLINK, Loaded, programs_at
-from labhelpers.networks.cilium.ebpf.state import MANAGED, Tables, entries, remembered
+from labhelpers.networks.cilium.ebpf.state import MANAGED, Tables, entries, remembered, require_half
 from labhelpers.networks.cilium.limits import require_room
 from labhelpers.networks.policy import Applied
 
@@ -60,6 +60,7 @@ class EbpfDatapath:
                 # an earlier agent's state is taken as it is; one's own must be as it was left
                 repaired = bool(self._left) and (is_new or _known(there) != self._left)
                 must = entries(wanted, links, there, _UPLINK, _OVERLAY)
+                require_half(must, {name: one.kind.entries for name, one in loaded.maps.items()})
                 lines = _write(loaded, there, must)
                 lines += _attach(loaded, changes, links, wanted)
                 self._left = _known(must)
@@ -69,13 +70,13 @@ class EbpfDatapath:
 
     def counters(self) -> Rows[RuleCounter]:
         """See ``Datapath.counters``.  Shell: ``bpftool map dump name policy``."""
-        with self._loaded() as (loaded, _):
+        with Loaded.at(self._namespace) as loaded:
             return show.counters(loaded.maps)
 
     def tables(self) -> Mapping[str, Rows[Any]]:
         """See ``Datapath.tables``.  Shell: ``bpftool map dump name NAME``."""
-        with self._loaded() as (loaded, links):
-            return show.tables(loaded.maps, {one.index: one.name for one in links})
+        with Loaded.at(self._namespace) as loaded, self._namespace.socket() as socket:
+            return show.tables(loaded.maps, {one.index: one.name for one in link.dump(socket)})
 
     def events(self) -> Events:
         """See ``Datapath.events``.  One listener at a time: what one has read, another does not get.
@@ -83,8 +84,7 @@ class EbpfDatapath:
         Raises:
             NotFound: nothing is at work on this node.
         """
-        with self._found() as (loaded, _):
-            return RingEvents(self._node, loaded)
+        return RingEvents(self._node, Loaded.at(self._namespace))
 
     def clean(self) -> None:
         """See ``Datapath.clean``.  Shell: ``tc qdisc delete dev NAME clsact``."""
@@ -95,27 +95,6 @@ class EbpfDatapath:
                     filters.unhook(changes, one.name)
             with suppress(NotFound):  # an interface went meanwhile, and its program with it
                 changes.apply()
-
-    @contextmanager
-    def _found(self) -> Iterator[tuple[Loaded, Rows[Link]]]:
-        with self._namespace.socket() as socket:
-            links = link.dump(socket)
-            loaded = Loaded.found(socket, links)
-        if loaded is None:
-            raise NotFound(f"No eBPF datapath is at work on {self._node}.", "apply() puts one there.")
-        try:
-            yield loaded, links
-        except BaseException:
-            loaded.close()
-            raise
-
-    @contextmanager
-    def _loaded(self) -> Iterator[tuple[Loaded, Rows[Link]]]:
-        with self._found() as (loaded, links):
-            try:
-                yield loaded, links
-            finally:
-                loaded.close()
 
 
 def _require(links: Mapping[str, Link], wanted: Wanted) -> None:

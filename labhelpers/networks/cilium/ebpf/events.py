@@ -21,7 +21,11 @@ class RingEvents:
     def __init__(self, node: str, loaded: Loaded) -> None:
         self._node, self._loaded = node, loaded
         events = loaded.maps["events"]
-        self._ring = Ring(events.fd, events.kind.entries, from_now=True)
+        try:
+            self._ring = Ring(events.fd, events.kind.entries, from_now=True)
+        except BaseException:
+            loaded.close()
+            raise
         self._before = self._count()
 
     @property

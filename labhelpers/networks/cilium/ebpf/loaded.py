@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from labhelpers.errors import NotFound
+from labhelpers.linux import link
 from labhelpers.linux.bpf import elf, filters, find, program
 from labhelpers.linux.bpf.maps import Map
 from labhelpers.linux.changes import Changes
+from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.linux.netlink import NetlinkSocket
 from labhelpers.linux.records import Link
 
@@ -58,8 +61,8 @@ class Loaded:
         Args:
             socket: of the node's namespace.
         """
-        for link in links:
-            for one in filters.attached(socket, link.index):
+        for place in links:
+            for one in filters.attached(socket, place.index):
                 if one.name in _object().programs:
                     try:
                         maps = find.maps_of(one.program)
@@ -70,7 +73,20 @@ class Loaded:
                     _close(maps.values())
         return None
 
-    def put(self, changes: Changes, link: Link, name: str) -> bool:
+    @classmethod
+    def at(cls, place: NetworkNamespace) -> Loaded:
+        """Those that are at work in a node.
+
+        Raises:
+            NotFound: nothing is.
+        """
+        with place.socket() as socket:
+            loaded = cls.found(socket, link.dump(socket))
+        if loaded is None:
+            raise NotFound(f"No eBPF datapath is at work in {place.name or 'this node'}.", "apply() puts one there.")
+        return loaded
+
+    def put(self, changes: Changes, place: Link, name: str) -> bool:
         """Have a program with these tables run on all that comes in by an interface.  Says if that was to be done.
 
         Raises:
@@ -78,22 +94,22 @@ class Loaded:
 
         Shell: ``tc qdisc add dev NAME clsact``, ``tc filter replace dev NAME ingress bpf direct-action …``.
         """
-        if self.at_work(changes.socket, link) == name:
+        if self.at_work(changes.socket, place) == name:
             return False
         loaded = program.load(_object().programs[name], self.maps)
         try:
             for one in self.maps.values():
                 loaded.keep(one)
-            filters.hooks(changes, link.name)
-            filters.attach(changes, link.name, filters.INGRESS, loaded)
+            filters.hooks(changes, place.name)
+            filters.attach(changes, place.name, filters.INGRESS, loaded)
             changes.apply()
         finally:
             loaded.close()
         return True
 
-    def at_work(self, socket: NetlinkSocket, link: Link) -> str:
+    def at_work(self, socket: NetlinkSocket, place: Link) -> str:
         """The name of the program with these tables that runs at an interface; ``""`` if none does."""
-        for one in filters.attached(socket, link.index):
+        for one in filters.attached(socket, place.index):
             if one.name in _object().programs and self.id in find.program(one.program).maps:
                 return one.name
         return ""
@@ -107,10 +123,16 @@ class Loaded:
         """Let go of them; what is at work stays so."""
         _close(self.maps.values())
 
+    def __enter__(self) -> Loaded:
+        return self
 
-def programs_at(socket: NetlinkSocket, link: Link) -> list[str]:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def programs_at(socket: NetlinkSocket, place: Link) -> list[str]:
     """The names of programs of ours at an interface, whatever tables they have."""
-    return [one.name for one in filters.attached(socket, link.index) if one.name in _object().programs]
+    return [one.name for one in filters.attached(socket, place.index) if one.name in _object().programs]
 
 
 def _close(maps: Iterable[Map]) -> None:

@@ -9,7 +9,7 @@ from labhelpers.linux.records import Link
 from labhelpers.networks.cilium.datapath import Wanted
 from labhelpers.networks.cilium.ebpf import records
 
-__all__ = ["MANAGED", "Tables", "entries", "remembered"]
+__all__ = ["MANAGED", "Tables", "entries", "remembered", "require_half"]
 
 #: by table and key
 Tables = dict[str, dict[bytes, bytes]]
@@ -99,3 +99,17 @@ def _numbers(names: Iterable[bytes], before: Mapping[bytes, int]) -> dict[bytes,
 def remembered(table: str, value: bytes) -> bytes:
     """The part of an entry that the agent gives; the rest is what programs have counted."""
     return value[:4] if table == "policy" else value
+
+
+def require_half(tables: Tables, room: Mapping[str, int]) -> None:
+    """Half of a table's room is for the entries that it has, while others come.
+
+    Raises:
+        BadInput: that is not enough.
+    """
+    for name, table in tables.items():
+        if len(table) > max(1, room[name] // 2):
+            raise BadInput(
+                f"{len(table)} entries for the eBPF map {name!r}, which is full with {room[name] // 2}.",
+                "Nothing was changed. Fewer pods, rules or ranges of ports make fewer entries.",
+            )
