@@ -67,7 +67,7 @@ PROGRAMS = (
         id="busybox", what="busybox: a small system in pods", chapters=chapters("05", "08-09"), package="busybox-static"
     ),
     Program(id="dnsmasq", what="dnsmasq: answers names", chapters=chapters("08-09"), package="dnsmasq-base"),
-    Program(id="iperf3", what="iperf3: measures throughput", chapters=chapters("06"), package="iperf3"),
+    Program(id="iperf3", what="iperf3: measures throughput", chapters=chapters("06-07"), package="iperf3"),
     Program(
         id="wireguard-go",
         what="wireguard-go: WireGuard in user space",
