@@ -318,6 +318,17 @@ def test_closing_the_shim_ends_all_it_started(here: Stage) -> None:
     assert not [one.pid for one in sandboxes if os.path.exists(f"/proc/{one.pid}")]
 
 
+def test_a_shim_ends_by_itself_though_a_program_in_a_container_runs(here: Stage) -> None:
+    running, _ = here.container(*FOREVER)
+    null = os.open(os.devnull, os.O_RDWR)
+    inside = here.shim.start(ExecSpec(running.pid, FOREVER, {"PATH": "/bin"}, who=ORDINARY), [null] * 3)
+    os.close(null)
+    process = here.shim._line.process
+    here.shim.close()
+    assert inside.ended.done() and running.ended.done()
+    assert process.returncode == 0, "it did not have to be killed"
+
+
 def test_who_has_ended_cannot_be_attached_to_and_a_signal_to_it_is_none(here: Stage) -> None:
     running, _ = here.container("true")
     running.ended.result(10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import socket
 import subprocess
 import threading
@@ -111,6 +112,8 @@ class Node:
         self.sessions: list[Program] = []
         self.questions: list[LogQuestion] = []
         self.log = b"one\ntwo\n"
+        #: the end of the log is not reached
+        self.log_goes_on = False
         #: a log was not read to its end
         self.unread = threading.Event()
 
@@ -126,6 +129,10 @@ class Node:
                 rest = memoryview(self.log)
                 while rest:  # one write may be cut short without an error
                     rest = rest[file.write(rest) :]
+                if self.log_goes_on:
+                    reader = select.poll()
+                    reader.register(file, 0)
+                    reader.poll(60_000)  # until nobody reads any more
         except BrokenPipeError:
             self.unread.set()
 

@@ -18,6 +18,7 @@ from aiohttp import ClientSession, WSMsgType
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labhelpers.cluster.api import serving
 from labhelpers.cluster.api.streams.spdy import SpdyConnection, SpdyStream
 from labhelpers.cluster.api.types import DATA
 from labhelpers.cluster.node_api import LogQuestion
@@ -294,6 +295,50 @@ def test_a_pod_that_does_not_run_has_no_ports(client: Client) -> None:
     pod = client.store.get(PODS, "web", "default")
     client.store.update(PODS, {**pod, "status": {"phase": "Pending"}}, subresource="status")
     assert "pod is not running" in client.ask("GET", f"{POD}/portforward")[1]["message"]
+
+
+LASTING = {
+    "watch": "/api/v1/pods?watch=true",
+    "log": f"{POD}/log?follow=true",
+    "exec": f"{POD}/exec?{query('sleep', '1000', stdin=True, stdout=True)}",
+    "attach": f"{POD}/attach?stdin=true&stdout=true",
+    "portforward": f"{POD}/portforward",
+}
+
+
+def upgrade(what: str, way: str) -> dict[str, str]:
+    """The headers by which kubectl asks for a protocol."""
+    if way == "http":
+        return {}
+    inner = "portforward.k8s.io" if what == "portforward" else "v4.channel.k8s.io"
+    if way == "spdy":
+        return {"Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": inner}
+    protocol = f"SPDY/3.1+{inner}" if what == "portforward" else "v5.channel.k8s.io"
+    key = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+    return {"Upgrade": "websocket", "Sec-WebSocket-Protocol": protocol, **key}
+
+
+@pytest.mark.parametrize(
+    ("what", "way"),
+    [("watch", "http"), ("log", "http"), *((one, way) for one in list(LASTING)[2:] for way in ("websocket", "spdy"))],
+)
+def test_a_server_that_ends_takes_along_what_would_go_on_for_ever(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str, way: str
+) -> None:
+    monkeypatch.setattr(serving, "_PATIENCE", 3600.0)  # of aiohttp, with answers that do not end by themselves
+    node.log_goes_on = True
+    headers = {"Host": "x", "Connection": "Upgrade", **upgrade(what, way)}
+    with api({"here": node}) as client, socket.create_connection(("127.0.0.1", client.port), timeout=20) as line:
+        running_pod(client.store)
+        head = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+        line.sendall(f"GET {LASTING[what]} HTTP/1.1\r\n{head}\r\n".encode())
+        assert line.recv(9) == b"HTTP/1.1 "
+        closing = threading.Thread(target=client.serving.close)
+        closing.start()
+        closing.join(60)
+        assert not closing.is_alive()
+    assert all(one.process.wait(20) is not None for one in node.sessions)
+    assert [one.message for one in caplog.records] == []
 
 
 @given(data=st.binary(max_size=200), cut=st.integers(0, 200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import time
@@ -36,6 +37,8 @@ class ApiServer:
     def __init__(self, store: MemoryStore, nodes: Nodes, *, token: str = "") -> None:
         self._store, self._nodes, self._token = store, nodes, token
         self._pulse: Pulse | None = None
+        #: the tasks of answers that go on until somebody ends them
+        self._lasting: set[asyncio.Task[Any]] = set()
 
     def application(self) -> web.Application:
         """The application, to be run in this event loop."""
@@ -57,11 +60,27 @@ class ApiServer:
         app.router.add_post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._may_i)
         app.router.add_route("*", "/{path:api/.+|apis/.+}", self._object)
         app.on_startup.append(self._start)
+        app.on_shutdown.append(self._end_lasting)
         app.on_shutdown.append(self._stop)  # before connections are waited for: a watch would last for an hour
         return app
 
     async def _start(self, _: web.Application) -> None:
         self._pulse = Pulse(self._store)
+
+    async def _end_lasting(self, _: web.Application) -> None:
+        """End watches, logs that are followed, exec, port-forward: aiohttp would wait for them to end by themselves."""
+        for task in self._lasting:
+            task.cancel()
+        await asyncio.gather(*self._lasting, return_exceptions=True)
+
+    async def _lasts(self, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._lasting.add(task)
+        try:
+            return await answer
+        finally:
+            self._lasting.discard(task)
 
     async def _stop(self, _: web.Application) -> None:
         if self._pulse is not None:
@@ -142,7 +161,7 @@ class ApiServer:
             return await self._subresource(request, target)
         if flag(request.query, "watch") and request.method == "GET":
             assert self._pulse is not None
-            return await stream_watch(request, self._store, self._pulse, target)
+            return await self._lasts(stream_watch(request, self._store, self._pulse, target))
         return await (self._one(request, target) if target.name else self._many(request, target))
 
     async def _many(self, request: web.Request, target: Target) -> web.Response:
@@ -181,7 +200,7 @@ class ApiServer:
     async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
         name = target.subresource
         if name in ("log", "exec", "attach", "portforward"):
-            return await pod_subresource(request, self._store, self._nodes, target)
+            return await self._lasts(pod_subresource(request, self._store, self._nodes, target))
         if name == "binding" and request.method == "POST":
             return _json(bind(self._store, target, await body_of(request)), 201)
         if name in ("status", "scale") and request.method == "GET":

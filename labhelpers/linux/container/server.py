@@ -66,8 +66,9 @@ class Server:
                     key.data()
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
-        for pid in self._children:
-            os.waitpid(pid, 0)
+        # as they come: a container has not ended before the programs in it, which are also ours to wait for, are reaped
+        for _ in self._children:
+            os.waitpid(-1, 0)
 
     # --- requests ----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@ class Channels(Protocol):
     async def finish(self, status: Object) -> web.StreamResponse:
         """Tell how it ended, and close.  Returns what the handler returns."""
 
+    async def close(self) -> None:
+        """End it without a word, if it has not been finished."""
+
     @property
     def gone(self) -> asyncio.Event:
         """Set when the client has gone."""
@@ -102,9 +105,13 @@ class WebSocketChannels:
             await self._socket.close()
         except ConnectionError:
             pass
+        return self._socket
+
+    async def close(self) -> None:
+        """See ``Channels``."""
         if self._reader is not None:
             self._reader.cancel()
-        return self._socket
+            await asyncio.gather(self._reader, return_exceptions=True)
 
 
 class SpdyChannels:
@@ -177,3 +184,7 @@ class SpdyChannels:
         except asyncio.TimeoutError:
             pass
         return Taken(self._request)
+
+    async def close(self) -> None:
+        """See ``Channels``."""
+        self._connection.abort()

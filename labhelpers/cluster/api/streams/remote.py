@@ -71,6 +71,7 @@ async def serve(session: Session, channels: Channels) -> web.StreamResponse:
         for task in (*inputs, program, gone):
             task.cancel()
         await asyncio.gather(*inputs, program, gone, return_exceptions=True)
+        await channels.close()
         session.close()
 
 

@@ -201,7 +201,7 @@ class SpdyConnection(asyncio.Protocol):
         self.closed.set()
 
     def abort(self) -> None:
-        """End the connection from this side."""
+        """End the connection from this side, whether the other one reads or not."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
         self.finish()
