@@ -13,7 +13,14 @@ from labhelpers.conformance.policy.recipes import CAST, OUTSIDE, cast
 from labhelpers.lab import Lab
 from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, Weave
 
-ENFORCING = {"calico vxlan": Calico("vxlan"), "calico bgp": Calico("bgp"), "canal": Canal(), "weave": Weave()}
+ENFORCING = {
+    "calico vxlan": Calico("vxlan"),
+    "calico bgp": Calico("bgp"),
+    "calico ipip": Calico("ipip"),
+    "calico wireguard": Calico(wireguard=True),
+    "canal": Canal(),
+    "weave": Weave(),
+}
 
 
 @contextmanager
