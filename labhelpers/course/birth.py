@@ -27,6 +27,7 @@ _PLUGIN = "CNI plugin"
 _PARTIES = (_USER, _API, _SCHEDULER, _KUBELET, _RUNTIME)
 _WITNESS = "/run/witness"
 _SANDBOX_ERROR = re.compile(r'.*failed to setup network for sandbox "[^"]*": ')
+_NO_NETWORK = re.compile(r"NetworkReady=false reason:\S+ message:(Network plugin returns error: )?")
 _ASSIGNED = re.compile(r"Successfully assigned \S+")
 _LONGEST = 96
 
@@ -197,5 +198,5 @@ def _seconds(event: Mapping[str, Any]) -> float:
 
 
 def _short(message: str) -> str:
-    text = _SANDBOX_ERROR.sub("no network: ", _ASSIGNED.sub("assigned", message))
+    text = _SANDBOX_ERROR.sub("no network: ", _NO_NETWORK.sub("", _ASSIGNED.sub("assigned", message)))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -21,7 +21,7 @@ _MARGIN, _HEAD, _STEP = 14.0, 34.0, 27.0
 _APART = 60.0  # between two names at least
 _INDENT = 16.0  # of what belongs to the step above
 _SIZE = 11.0
-_MOST = 70  # characters of a message
+_MOST = 80  # characters of a message
 _LINE = re.compile(r"\s*(\S.*?)\s*(-->|->)\s*(\S.*?)\s*:\s*(\S.*?)\s*")
 _SANS = "DejaVu Sans, Verdana, Arial, sans-serif"
 
