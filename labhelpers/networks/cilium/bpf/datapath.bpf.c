@@ -24,6 +24,7 @@
 #define ACK 16
 #define IP_AT ETH_HLEN
 #define INTERNET 2 /* AF_INET */
+#define JUDGED 1 /* the mark of a packet that goes on by the node's routes: what comes from a pod without it is dropped */
 #define FIRST_POD 256 /* identities of pods begin here, see identity.py */
 
 /* linux/icmp.h and linux/if_arp.h need a C library for the processor that programs run on, and eBPF has none. */
@@ -365,7 +366,12 @@ INLINE int handle(struct __sk_buff *skb, enum origin origin, __u32 told) {
 		update(&flows, &p->flow, &state, BPF_ANY);
 		tell(p, FORWARDED);
 	}
+	skb->mark = JUDGED;
 	if (p->ttl <= 1) /* the node says so to its sender */
+		return TC_ACT_OK;
+	/* the node must see what comes from outside of the cluster: else it takes the answer for something new that leaves
+	 * the cluster, and gives it its own address */
+	if (!from && !(sender && sender->node))
 		return TC_ACT_OK;
 	if (to)
 		return deliver(skb, p, to);

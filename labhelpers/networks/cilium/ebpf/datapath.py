@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from labhelpers.errors import LabError, NotFound
 from labhelpers.lab import Node
-from labhelpers.linux import link, namespace
+from labhelpers.linux import link, namespace, nft_library
 from labhelpers.linux.bpf import filters
 from labhelpers.linux.changes import Changes
 from labhelpers.linux.interrupt import held
@@ -19,6 +19,8 @@ from labhelpers.networks.cilium.ebpf.events import RingEvents
 from labhelpers.networks.cilium.ebpf.loaded import FROM_OVERLAY, FROM_POD, FROM_UPLINK, Loaded, programs_at
 from labhelpers.networks.cilium.ebpf.state import MANAGED, Tables, entries, remembered, require_half
 from labhelpers.networks.cilium.limits import require_room
+from labhelpers.networks.cilium.nft.rules import GUARD, guard
+from labhelpers.networks.cilium.nft.table import rebuilt
 from labhelpers.networks.policy import Applied
 
 __all__ = ["EbpfDatapath"]
@@ -63,6 +65,7 @@ class EbpfDatapath:
                 require_half(must, {name: one.kind.entries for name, one in loaded.maps.items()})
                 lines = _write(loaded, there, must)
                 lines += _attach(loaded, changes, links, wanted)
+                lines += self._guard()
                 self._left = _known(must)
             finally:
                 loaded.close()
@@ -95,6 +98,15 @@ class EbpfDatapath:
                     filters.unhook(changes, one.name)
             with suppress(NotFound):  # an interface went meanwhile, and its program with it
                 changes.apply()
+            nft_library.load(self._namespace, f"add table {GUARD}\ndelete table {GUARD}")
+
+    def _guard(self) -> list[str]:
+        """What comes from a pod that no program looks at yet is not routed: the one rule of nftables here."""
+        if nft_library.listing(self._namespace, GUARD):
+            return []
+        commands = rebuilt(guard(), (), {})
+        nft_library.load(self._namespace, commands)
+        return commands.splitlines()
 
 
 def _require(links: Mapping[str, Link], wanted: Wanted) -> None:
