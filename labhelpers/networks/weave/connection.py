@@ -20,7 +20,8 @@ __all__ = ["Connection", "Stream", "greet"]
 
 _PROTOCOL = "model of weave, 1"
 _PATIENCE = 10.0  # seconds for a greeting
-_SILENCE = 10.0  # seconds without a datagram until the way is held to be broken
+#: seconds without a sign of life until a way is held to be broken; the fast one is given up sooner, as there is another
+_SILENCE, _FAST_SILENCE = 10.0, 4.0
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3, socket.TCP_USER_TIMEOUT: 11_000}
 _MOST_WAITING = 1 << 20  # bytes for a neighbour that does not read: then it is given up
 
@@ -44,11 +45,11 @@ class Connection:
 
     def hears(self, now: float) -> bool:
         """Do its datagrams arrive?"""
-        return _lately(self.heard_at, now)
+        return _lately(self.heard_at, now, _SILENCE)
 
     def fast_hears(self, now: float) -> bool:
         """Does what it sends by VXLAN arrive?"""
-        return _lately(self.fast_heard_at, now)
+        return _lately(self.fast_heard_at, now, _FAST_SILENCE)
 
     def works(self, now: float) -> bool:
         """Do datagrams get there and back?"""
@@ -75,8 +76,8 @@ class Connection:
         self._stream.close()
 
 
-def _lately(when: float | None, now: float) -> bool:
-    return when is not None and now - when <= _SILENCE
+def _lately(when: float | None, now: float, silence: float) -> bool:
+    return when is not None and now - when <= silence
 
 
 class Stream:
