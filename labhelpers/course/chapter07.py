@@ -9,6 +9,7 @@ from labhelpers.cni import pod as cni_pods
 from labhelpers.course.exercise import Exercise, Todo
 from labhelpers.course.predictions import arrived, compared, predicted
 from labhelpers.course.questions import lab_of_notebook, marked
+from labhelpers.course.wishes import only_udp_passes, unfulfilled
 from labhelpers.errors import NotFound
 from labhelpers.lab import Lab, Namespace, Node
 from labhelpers.networks import Canal
@@ -156,6 +157,18 @@ def _unreadable(source: Namespace, target: Namespace) -> Todo:
     return Todo(not read, what, f"read at {', '.join(dict.fromkeys(read))}")
 
 
+def _wishes() -> Iterator[Todo]:
+    lab = _started("7.5")
+    choice = predicted("choice")
+    with only_udp_passes(lab):
+        seen = unfulfilled(choice.get("A"), lab, policies=True)
+    yield Todo(not seen, "A: a provider that lets only UDP pass; policies count", seen)
+    seen = unfulfilled(choice.get("B"), lab, secret=True)
+    yield Todo(not seen, "B: nobody between the nodes may read; no policies", seen)
+    seen = unfulfilled(choice.get("C"), lab, policies=True, no_longer=True)
+    yield Todo(not seen, "C: your own switch, packets must not grow; policies count", seen)
+
+
 EXERCISES = (
     Exercise(
         id="7.1",
@@ -292,6 +305,34 @@ EXERCISES = (
             web, beside = net.pod(node_2, "web"), net.pod(node_2, "beside")
             seconds = net.wait()
             applied = net.apply(as_objects(net.pods, only_client))
+        """,
+    ),
+    Exercise(
+        id="7.5",
+        title="which would you choose",
+        task="For three wishes choose a network. check builds each of them, and asks it with packets.",
+        rows=_wishes,
+        start=_begin("7.5")
+        + """
+    from labhelpers.networks import Weave
+
+    choice = {"A": None, "B": None, "C": None}
+""",
+        gives=(*_GIVES, "choice"),
+        hints=(
+            "For each wish: who enforces policies, what is around a packet between the nodes, can it be read?",
+            "A: VXLAN is UDP, BGP is TCP, IPIP is neither. B: which carrier encrypts? C: which modes wrap nothing?",
+            "For A and C you need a network that enforces, so no Flannel. For B any that encrypts: there are three.",
+        ),
+        solution="""
+            choice["A"] = Calico("vxlan")
+            choice["B"] = Flannel("wireguard")
+            choice["C"] = Calico("bgp")
+        """,
+        broken="""
+            choice["A"] = Flannel()
+            choice["B"] = Flannel("wireguard")
+            choice["C"] = Calico("vxlan")
         """,
     ),
 )
