@@ -13,10 +13,8 @@ import argparse
 import json
 import os
 import secrets
-import signal
 import sys
 import tempfile
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,19 +25,15 @@ from labhelpers.cluster.agent import door
 from labhelpers.cluster.api.certificate import make_certificate
 from labhelpers.cluster.api.serving import ADDRESS, Serving, listen
 from labhelpers.cluster.controllers import Manager, controllers
-from labhelpers.cluster.images import Shelf
-from labhelpers.cluster.kubelet import Kubelet
+from labhelpers.cluster.lab_nodes import LabNodes, told_to_end
 from labhelpers.cluster.node_api import NodeApi
 from labhelpers.cluster.pod_network import PodNetwork, daemon_set, network_named
 from labhelpers.cluster.scheduler import Scheduler
 from labhelpers.cluster.state import State
 from labhelpers.errors import BadInput, LabError
-from labhelpers.lab import Lab, Node, underlay
-from labhelpers.linux.container.shim import Shim
+from labhelpers.lab import Lab, Node
 from labhelpers.linux.inside import MARKER
 from labhelpers.networks import Calico, Canal, Flannel
-from labhelpers.networks.modes import or_another_mode
-from labhelpers.networks.route.carrier import Carrier
 from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
 
 __all__ = ["ClusterHost"]
@@ -63,21 +57,13 @@ class ClusterHost:
 
     def __init__(self, names: list[str], network: PodNetwork | None, saved: dict[str, Any] | None = None) -> None:
         self._network = network
-        self._carrier: Carrier | None = None
-        self._kubelets: dict[str, Kubelet] = {}
-        self._nodes: dict[str, NodeApi] = {}
+        self._requests: dict[str, NodeApi] = {}
         self.store = MemoryStore()
         with ExitStack() as undo:
-            self._undo = undo
-            self._shim = undo.enter_context(Shim())  # a process: it starts while we go on
-            self._lab = Lab.beside()
-            if not underlay.exists():
-                undo.callback(underlay.remove_if_empty)
-            undo.callback(self._remove_nodes)
+            self.nodes = undo.enter_context(LabNodes(self.store, network))
             # in the sandbox's own /run, which goes with it: a cluster that is killed leaves no key on the machine
             run = str(MARKER.parent)
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="cluster-", dir=run)))
-            self._shelf = Shelf()
             if saved is not None:
                 self.store.load(saved)
             self._furnish()
@@ -85,12 +71,12 @@ class ClusterHost:
             token = secrets.token_hex(16)
             certificate = make_certificate(folder, ADDRESS)
             self._api = Serving(
-                self.store, self._nodes, listen(), token=token, certificate=certificate, door=door.listen(token)
+                self.store, self._requests, listen(), token=token, certificate=certificate, door=door.listen(token)
             )
             undo.callback(self._api.close)
             manager = Manager(self.store, [*controllers(self.store), Scheduler(self.store)])
             undo.callback(manager.close)
-            undo.callback(self._stop_kubelets)
+            undo.callback(self.nodes.stop_kubelets)
             for name in names:
                 self.add_node(name)
             kubeconfig.write(self._api.url, certificate.certificate.read_bytes(), token)
@@ -119,9 +105,14 @@ class ClusterHost:
             self.store.create(DAEMONSETS, daemon_set(self._network))
 
     @property
+    def lab(self) -> Lab:
+        """The lab that its nodes are on."""
+        return self.nodes.lab
+
+    @property
     def state(self) -> State:
         """How to reach it."""
-        return State(os.getpid(), self._api.url, [self._described(node) for node in self._lab.nodes])
+        return State(os.getpid(), self._api.url, [self._described(node) for node in self.lab.nodes])
 
     @staticmethod
     def _described(node: Node) -> dict[str, Any]:
@@ -129,34 +120,8 @@ class ClusterHost:
 
     def add_node(self, name: str) -> None:
         """Make a node with a kubelet, and connect it with the others."""
-        node = self._lab.node(name)
-        if self._network is not None and self._network.agent is not None:
-            door.open_for(node)
-            with or_another_mode(self._network):
-                self._network.route.prepare(node)
-        elif self._network is not None:
-            self._network.configure(node)
-            if self._carrier is not None:
-                self._carrier.node_added(node)
-            else:
-                self._carrier = self._network.connect(self._lab)
-        labels = {} if self._kubelets else _CONTROL_PLANE
-        kubelet = Kubelet(node, self.store, self._shim, self._shelf, labels=labels)
-        kubelet.start()
-        self._kubelets[name] = kubelet
-        self._nodes[name] = kubelet.requests
-
-    def _stop_kubelets(self) -> None:
-        for kubelet in self._kubelets.values():
-            kubelet.stop()
-
-    def _remove_nodes(self) -> None:
-        self._shim.close()  # containers keep namespaces alive
-        for node in self._lab.nodes:
-            try:
-                node.delete()
-            except LabError:  # somebody else has
-                pass
+        labels = {} if self._requests else _CONTROL_PLANE
+        self._requests[name] = self.nodes.add(name, labels=labels).requests
 
     def wait_until_ready(self, timeout: float = _PATIENCE) -> None:
         """Wait until every node is ready, which is when its agent has written its CNI configuration, and every agent.
@@ -172,15 +137,10 @@ class ClusterHost:
         told = [node.get("status", {}).get("conditions", []) for node in self.store.list(NODES)]
         agents = [one.get("status", {}).get("numberReady", 0) for one in self.store.list(DAEMONSETS, "kube-system")]
         return (
-            len(told) >= len(self._kubelets)
+            len(told) >= len(self._requests)
             and all(any(ready.items() <= one.items() for one in of) for of in told)
-            and all(number >= len(self._kubelets) for number in agents)
+            and all(number >= len(self._requests) for number in agents)
         )
-
-    @property
-    def has_nodes(self) -> bool:
-        """Is any of its nodes still there?"""
-        return bool(self._lab.nodes)
 
     def close(self) -> None:
         """End everything, in the order in which it depends on one another."""
@@ -208,9 +168,7 @@ def _saved(path: str) -> dict[str, Any] | None:
 def main() -> None:
     """Run a cluster until SIGTERM, or until its nodes are gone."""
     arguments = _arguments()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    told = told_to_end()
     try:
         host = ClusterHost(arguments.nodes, network_named(arguments.network), _saved(arguments.load))
     except LabError as error:
@@ -219,8 +177,7 @@ def main() -> None:
     host.wait_until_ready()
     host.state.write()
     print(json.dumps(host.state.as_json()), flush=True)
-    while not stop.wait(1.0) and host.has_nodes:
-        pass
+    host.nodes.stay(told)
     State.remove()
     host.close()
 

@@ -13,21 +13,17 @@ It runs in a sandbox, and the API server must be reachable from there: on the sa
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from contextlib import ExitStack, suppress
 
 from labhelpers.cluster.credentials import store_of
-from labhelpers.cluster.images import Shelf
-from labhelpers.cluster.kubelet import Kubelet
 from labhelpers.cluster.kubelet.lease import renew
+from labhelpers.cluster.lab_nodes import LabNodes, told_to_end
 from labhelpers.cluster.pod_network import PodNetwork, network_named
 from labhelpers.errors import BadInput, LabError
-from labhelpers.lab import Lab, underlay
-from labhelpers.linux.container.shim import Shim
+from labhelpers.lab import Lab
 from labhelpers.linux.inside import require_sandbox
-from labhelpers.networks.route.carrier import Carrier
 from labhelpers.store import NODES, Refused, Store
 
 __all__ = ["JoinedNodes"]
@@ -51,63 +47,38 @@ class JoinedNodes:
 
     def __init__(self, store: Store, names: list[str], network: PodNetwork | None) -> None:
         require_sandbox()
-        self._store, self._network = store, network
-        self._carrier: Carrier | None = None
-        self._kubelets: list[Kubelet] = []
+        self._store = store
         self._stop = threading.Event()
         with ExitStack() as undo:
-            self._shim = undo.enter_context(Shim())
-            self.lab = Lab.beside()
-            if not underlay.exists():
-                undo.callback(underlay.remove_if_empty)
-            undo.callback(self._remove_nodes)
-            self._shelf = Shelf()
-            undo.callback(self._end_kubelets)
+            self.nodes = undo.enter_context(LabNodes(store, network))
+            undo.callback(self._leave)
             for name in names:
-                self._add(name)
+                self.nodes.add(name)
+                renew(store, name)
             beat = threading.Thread(target=self._renew, name="leases", daemon=True)
             undo.callback(beat.join)
             undo.callback(self._stop.set)
             beat.start()
             self._undo = undo.pop_all()
 
-    def _add(self, name: str) -> None:
-        node = self.lab.node(name)
-        if self._network is not None:
-            self._network.configure(node)
-            if self._carrier is not None:
-                self._carrier.node_added(node)
-            else:
-                self._carrier = self._network.connect(self.lab)
-        kubelet = Kubelet(node, self._store, self._shim, self._shelf)
-        self._kubelets.append(kubelet)
-        kubelet.start()
-        renew(self._store, name)
-
     def _renew(self) -> None:
         while not self._stop.wait(_RENEW):
-            for kubelet in self._kubelets:
+            for name, kubelet in self.nodes.kubelets.items():
                 if kubelet.alive:
                     with suppress(Refused):  # later, when the API server answers again
-                        renew(self._store, kubelet.node.name)
+                        renew(self._store, name)
 
-    def _end_kubelets(self) -> None:
+    def _leave(self) -> None:
         """The nodes leave the cluster: their pods are then started elsewhere."""
-        for kubelet in self._kubelets:
-            kubelet.stop()
+        self.nodes.stop_kubelets()
+        for name in self.nodes.kubelets:
             with suppress(Refused):
-                self._store.delete(NODES, kubelet.node.name)
-
-    def _remove_nodes(self) -> None:
-        self._shim.close()  # containers keep namespaces alive
-        for node in self.lab.nodes:
-            with suppress(LabError):  # somebody else has
-                node.delete()
+                self._store.delete(NODES, name)
 
     @property
-    def has_nodes(self) -> bool:
-        """Is any of them still there?"""
-        return bool(self.lab.nodes)
+    def lab(self) -> Lab:
+        """The lab that the nodes are on."""
+        return self.nodes.lab
 
     def close(self) -> None:
         """End the kubelets and remove the nodes, here and at the API server."""
@@ -131,9 +102,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Join, and stay until SIGTERM or until the nodes are gone."""
     arguments = _arguments()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    told = told_to_end()
     try:
         if not 1 <= arguments.nodes <= _MOST_NODES:
             raise BadInput(f"{arguments.nodes} nodes cannot join.", f"Choose 1 to {_MOST_NODES}.")
@@ -143,8 +112,7 @@ def main() -> None:
         sys.exit(str(error))
     with joined:
         print(f"Joined: {', '.join(names)}. {_NO_PORT}", flush=True)
-        while not stop.wait(1.0) and joined.has_nodes:
-            pass
+        joined.nodes.stay(told)
 
 
 if __name__ == "__main__":

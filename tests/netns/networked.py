@@ -170,6 +170,6 @@ def growing(network: Network, nodes: int = 2) -> Iterator[tuple[Networked, Clust
     host = ClusterHost([f"node-{number}" for number in range(1, nodes + 1)], network)
     try:
         host.wait_until_ready(PATIENCE)
-        yield Networked(host.store, host._lab, network), host
+        yield Networked(host.store, host.lab, network), host
     finally:
         host.close()

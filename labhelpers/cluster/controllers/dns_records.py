@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from labhelpers.cluster.controllers.loop import Key
-from labhelpers.cluster.controllers.owned import is_active, owner_reference
+from labhelpers.cluster.controllers.owned import is_active, owner_reference, put
 from labhelpers.cluster.dns import DOMAIN, NAME, NAMESPACE
 from labhelpers.store import (
     CONFIGMAPS,
@@ -52,12 +52,7 @@ class DnsRecords:
         reference = owner_reference({**owner, "kind": DEPLOYMENTS.kind, "apiVersion": DEPLOYMENTS.api_version})
         meta: Object = {"name": name, "namespace": namespace, "ownerReferences": [reference]}
         data = {"services": _text(self._of_services()), "pods": _text(self._of_pods())}
-        try:
-            old = self._store.get(CONFIGMAPS, name, namespace)
-        except ObjectNotFound:
-            self._store.create(CONFIGMAPS, {"metadata": meta, "data": data})
-        else:
-            self._store.update(CONFIGMAPS, {**old, "data": data})
+        put(self._store, CONFIGMAPS, {"metadata": meta, "data": data})
         return None
 
     def _of_services(self) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from labhelpers.cluster.controllers.loop import Key
-from labhelpers.cluster.controllers.owned import is_active, is_ready, owner_reference
+from labhelpers.cluster.controllers.owned import is_active, is_ready, owner_reference, put
 from labhelpers.store import (
     ENDPOINTS,
     ENDPOINTSLICES,
@@ -68,18 +68,9 @@ class EndpointsController:
         ]
         labels = service["metadata"].get("labels") or {}
         meta: Object = {"name": name, "namespace": namespace, "labels": dict(labels)}
-        self._write(ENDPOINTS, {"metadata": meta, "subsets": _subsets(service, pods)})
-        self._write(ENDPOINTSLICES, _slice(service, pods))
+        put(self._store, ENDPOINTS, {"metadata": meta, "subsets": _subsets(service, pods)})
+        put(self._store, ENDPOINTSLICES, _slice(service, pods))
         return None
-
-    def _write(self, resource: Resource, obj: Object) -> None:
-        meta = obj["metadata"]
-        try:
-            old = self._store.get(resource, meta["name"], meta["namespace"])
-        except ObjectNotFound:
-            self._store.create(resource, obj)
-        else:
-            self._store.update(resource, {**old, **obj, "metadata": {**old["metadata"], **meta}})
 
     def _remove(self, resource: Resource, namespace: str, name: str) -> None:
         try:

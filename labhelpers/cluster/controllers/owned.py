@@ -8,7 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from labhelpers.cluster.api.admission import complete
-from labhelpers.store import PODS, Object, Resource, Store, by_selector, controller_of, copied, safe_encoded
+from labhelpers.store import (
+    PODS,
+    Object,
+    ObjectNotFound,
+    Resource,
+    Store,
+    by_selector,
+    controller_of,
+    copied,
+    safe_encoded,
+)
 
 __all__ = [
     "available_after",
@@ -19,6 +29,7 @@ __all__ = [
     "owner_reference",
     "pod_from_template",
     "pods_of",
+    "put",
     "same_template",
     "template_hash",
 ]
@@ -49,6 +60,17 @@ def pods_of(store: Store, owner: Object) -> list[Object]:
     matches = by_selector(owner["spec"].get("selector"))
     pods = store.list(PODS, owner["metadata"]["namespace"])
     return [one for one in controlled_by(owner, pods) if matches(one["metadata"].get("labels") or {})]
+
+
+def put(store: Store, resource: Resource, obj: Object) -> None:
+    """Create an object, or write what is given over what is there of it."""
+    meta = obj["metadata"]
+    try:
+        old = store.get(resource, meta["name"], meta["namespace"])
+    except ObjectNotFound:
+        store.create(resource, obj)
+    else:
+        store.update(resource, {**old, **obj, "metadata": {**old["metadata"], **meta}})
 
 
 def is_active(pod: Object) -> bool:
