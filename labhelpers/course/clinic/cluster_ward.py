@@ -1,0 +1,167 @@
+"""The ward for faults of clusters: the shop of chapter 08 with names, and policies that say who may reach whom."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labhelpers.cluster import Cluster
+from labhelpers.conformance import Row
+from labhelpers.conformance.policy import truth_table
+from labhelpers.conformance.row import first_three
+from labhelpers.course.kubectl import ask, kubectl
+from labhelpers.course.pods import is_ready
+from labhelpers.course.shop import PODS, apply, new_shop
+from labhelpers.errors import LabError, NotFound, TimedOut
+from labhelpers.linux.records import Rows
+from labhelpers.networks import Calico
+from labhelpers.trace import walk
+
+__all__ = ["ClusterWard", "cluster_ward"]
+
+# seconds
+_PATIENCE = 20.0
+_OFTEN = 0.2
+#: who may open a connection to whom on port 80; within blog everybody, and shop's pods to blog but for web
+_INTO_SHOP = {("shop/web", "shop/api"), ("shop/api", "shop/db")}
+_DNS = {"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
+        "ports": [{"protocol": "UDP", "port": 53}]}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClusterWard:
+    """Two nodes; in shop web asks api, and api asks db; in blog is who has no business in shop."""
+
+    cluster: Cluster
+    about: str = (
+        "A cluster with Calico's model and a DNS. In shop, web may ask api and api may ask db, on port 80. web finds "
+        "names. Pods of blog reach neither api nor db."
+    )
+
+    @property
+    def gives(self) -> Mapping[str, Any]:
+        """See ``Ward``."""
+        return {"cluster": self.cluster}
+
+    def run(self, place: str, command: str, *, check: bool = False) -> str:
+        """See ``Ward``.  ``kubectl`` is the notebook's own place."""
+        if place == "kubectl":
+            return _here(command, check=check)
+        nodes = {node.name: node for node in self.cluster.nodes}
+        if place not in nodes:
+            raise NotFound(
+                f"There is no node {place!r}.", f"There are: {', '.join(nodes)}; objects are namespace/name."
+            )
+        return str(nodes[place].run(["sh", "-c", command], check=check, timeout=_PATIENCE))
+
+    def requirements(self) -> Rows[Row]:
+        """See ``Ward``."""
+        return Rows([self._reached(), *_asked(), _new_pods()], "what a healthy cluster does")
+
+    def _reached(self) -> Row:
+        table = truth_table(self.cluster, [("TCP", 80)], pods=PODS)
+        wrong = [
+            f"{cell.source} → {cell.destination}: {cell.seen}"
+            for cell in table.cells
+            if (cell.seen == "allowed") is not _may(cell.source, cell.destination)
+        ]
+        seen = f"{len(table.cells)} connections between pods are as they ought to be"
+        return Row("policies", "the course", not wrong, first_three(wrong) or seen, "Who may talk to whom.")
+
+    def show(self, between: tuple[str, str]) -> Any:
+        """See ``Ward``."""
+        return walk(*between)
+
+
+def cluster_ward() -> ClusterWard:
+    """Build it.
+
+    Raises:
+        LabError: see ``new_shop``.
+    """
+    cluster = new_shop(Calico("vxlan"))
+    cluster.enable_dns()
+    kubectl("rollout", "status", "-n", "kube-system", "deployment/kube-dns", "--timeout=15s")
+    kubectl("expose", "pod", "-n", "shop", "api", "--port=80")
+    apply(_policies())
+    ward = ClusterWard(cluster)
+    end = time.monotonic() + _PATIENCE
+    while bad := [row for row in (ward._reached(), *_asked()) if not row.ok]:  # agents hear of policies a moment later
+        if time.monotonic() > end:
+            raise TimedOut(f"The clinic's cluster is not as it ought to be: {bad[0].seen}.", "Try again.")
+        time.sleep(_OFTEN)
+    return ward
+
+
+def _here(command: str, *, check: bool) -> str:
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    if check and done.returncode:
+        raise LabError(f"`{command}` failed: {done.stderr.strip()}", "Run the cell again.")
+    return (done.stdout + done.stderr).rstrip()
+
+
+def _may(source: str, destination: str) -> bool:
+    if destination.startswith("shop/") and destination != "shop/web":
+        return (source, destination) in _INTO_SHOP
+    return source != "shop/web" and destination != "shop/web"
+
+
+def _asked() -> Iterator[Row]:
+    """What a user of the shop asks: by address, and by name."""
+    address = ask("get", "pod", "-n", "shop", "api")["status"]["podIP"]
+    for rule, host in (("page by address", address), ("page by name", "api.shop")):
+        command = ["exec", "-n", "shop", "web", "--", "curl", "-sS", "-m", "2", "-o", "/dev/null", f"http://{host}"]
+        try:
+            kubectl(*command)
+        except LabError as error:
+            yield Row(rule, "the course", False, error.what, "That is what the shop is there for.")
+        else:
+            yield Row(rule, "the course", True, "shop/web has api's page", "That is what the shop is there for.")
+
+
+def _new_pods() -> Row:
+    """Does a pod that is made now on each node become ready?"""
+    names = {f"probe-{node}": node for node in ("node-1", "node-2")}
+    spec = {"containers": [{"name": "probe", "image": "busybox", "command": ["sleep", "infinity"]}]}
+    apply(
+        {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {**spec, "nodeName": node, "terminationGracePeriodSeconds": 0},
+        }
+        for name, node in names.items()
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + _PATIENCE / 4
+        while late := [name for name in names if not is_ready(ask("get", "pod", name))]:
+            if time.monotonic() > end:
+                break
+            time.sleep(_OFTEN)
+    finally:
+        kubectl("delete", "pod", *names, "--force", "--grace-period=0")
+    seen = f"not ready on {', '.join(names[name] for name in late)}" if late else "ready on both nodes"
+    return Row("new pods", "the course", not late, seen, "A node that cannot start pods is of little use.")
+
+
+def _policies() -> list[dict[str, Any]]:
+    def ingress(name: str, target: str, source: str) -> dict[str, Any]:
+        rule = {"from": [{"podSelector": {"matchLabels": {"app": source}}}], "ports": [{"port": 80}]}
+        return _policy(name, target, {"ingress": [rule]})
+
+    to_api = {"to": [{"podSelector": {"matchLabels": {"app": "api"}}}], "ports": [{"port": 80}]}
+    return [
+        ingress("api-from-web", "api", "web"),
+        ingress("db-from-api", "db", "api"),
+        _policy("web-out", "web", {"egress": [to_api, _DNS], "policyTypes": ["Ingress", "Egress"]}),
+    ]
+
+
+def _policy(name: str, target: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"podSelector": {"matchLabels": {"app": target}}, **rules},
+    }
