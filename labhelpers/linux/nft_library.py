@@ -20,9 +20,9 @@ from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.linux.netlink import HEADER, attributes, split
 from labhelpers.linux.nfnetlink import NETFILTER
 
-__all__ = ["Owned", "generation", "listing", "load", "parsed"]
+__all__ = ["Owned", "elements", "generation", "listing", "load", "parsed", "structure", "tables"]
 
-_STATELESS, _JSON = 1 << 2, 1 << 4  # NFT_CTX_OUTPUT_…
+_STATELESS, _JSON, _TERSE = 1 << 2, 1 << 4, 1 << 11  # NFT_CTX_OUTPUT_…
 _SUBSYSTEM, _GETGEN, _NFTA_GEN_ID = 10, 16, 1
 _PATIENCE = 5.0  # seconds; the kernel's answer is there when the call returns
 _NOT_THERE = "No such file or directory"
@@ -141,6 +141,42 @@ def parsed(namespace: NetworkNamespace, table: str) -> list[dict[str, Any]]:
     """What is in a table, with its counters: a dictionary for each part.  Shell: ``nft --json list table ip TABLE``."""
     text = _listed(namespace, table, _JSON)
     return json.loads(text)["nftables"] if text else []
+
+
+def tables(namespace: NetworkNamespace, family: str) -> list[str]:
+    """The names of the tables of a family.  Shell: ``nft list tables ip``."""
+    ok, said = namespace.visit(lambda: _run(f"list tables {family}", 0))
+    return [line.split()[2] for line in said.splitlines() if line.startswith("table ")] if ok else []
+
+
+def structure(namespace: NetworkNamespace, table: str) -> list[dict[str, Any]]:
+    """What is in a table but for what its sets and maps hold, which may be much: a dictionary for each part.
+
+    Shell: ``nft --json --terse list ruleset FAMILY``; ``list table`` reads all elements before it leaves them out.
+    """
+    family, _, name = table.partition(" ")
+    ok, said = namespace.visit(lambda: _run(f"list ruleset {family}", _JSON | _TERSE))
+    if not ok:
+        raise BadInput(f"nft could not list {table} of {namespace.name}: {said.strip()}", "Run doctor().")
+    return [
+        part
+        for part in json.loads(said)["nftables"]
+        for kind, one in part.items()
+        if kind != "metainfo" and (one["name"] if kind == "table" else one.get("table")) == name
+    ]
+
+
+def elements(namespace: NetworkNamespace, table: str, kind: str, name: str) -> list[Any]:
+    """What one set or map holds, as nft's JSON has it; nothing if it is not there.
+
+    Args:
+        kind: ``set`` or ``map``.
+
+    Shell: ``nft --json list KIND TABLE NAME``.
+    """
+    ok, said = namespace.visit(lambda: _run(f"list {kind} {table} {name}", _JSON))
+    found = (part[kind].get("elem") for part in json.loads(said)["nftables"] if kind in part) if ok else ()
+    return next((one for one in found if one), [])
 
 
 def _listed(namespace: NetworkNamespace, table: str, flags: int) -> str:

@@ -1,0 +1,85 @@
+"""The proxy as a program on a node.  It stands for Envoy, which Cilium starts for rules about HTTP.
+
+It is started on the node, returns when it listens, and goes on in the background: one process that holds the listening
+socket, and another that speaks and is started anew whenever it ends.  HTTP/1.0 and 1.1 only: TLS, HTTP/2, gRPC and
+Kafka are what Envoy adds.
+
+usage: python -m labhelpers.networks.http_policy.program NAME PORT RULES-AS-JSON
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from labhelpers.errors import LabError
+from labhelpers.linux import libc, tproxy
+from labhelpers.networks.http_policy.conversation import Conversation
+from labhelpers.networks.http_policy.rules import HttpRule, read_rules
+from labhelpers.networks.http_policy.telling import Telling
+
+__all__ = ["FOLDER", "main"]
+
+#: on the node: where programs tell of flows
+FOLDER = "/run/flows"
+_MOST = 1000  # connections at a time
+_PAUSE = 0.1  # seconds before it is started anew
+
+
+async def _serve(name: str, listening: socket.socket, rules: tuple[HttpRule, ...]) -> None:
+    telling = Telling(Path(FOLDER, f"{name}.sock"))
+    await telling.open()
+    places = asyncio.Semaphore(_MOST)
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with places:
+            await Conversation(reader, writer, rules, telling.tell).serve()
+
+    server = await asyncio.start_server(client, sock=listening)
+    await server.serve_forever()
+
+
+def _watched(name: str, listening: socket.socket, rules: tuple[HttpRule, ...]) -> None:
+    """Start the process that speaks, and start it anew whenever it ends."""
+    while True:
+        child = os.fork()
+        if not child:
+            libc.die_with_parent(signal.SIGKILL)
+            try:
+                asyncio.run(_serve(name, listening, rules))
+            finally:
+                os._exit(1)
+        os.waitpid(child, 0)
+        time.sleep(_PAUSE)
+
+
+def main(arguments: list[str]) -> None:
+    """Open the listening socket, then go into the background and say which process it is."""
+    try:
+        name, port, rules = arguments[0], int(arguments[1]), read_rules(json.loads(arguments[2]))
+    except (IndexError, ValueError, LabError) as error:
+        sys.exit(f"{error}\nusage: {__doc__.rpartition('usage: ')[2].strip()}")
+    try:
+        listening = tproxy.listening(port)
+    except OSError as error:
+        sys.exit(f"port {port}: {(error.strerror or str(error)).lower()}")
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    _watched(name, listening, rules)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
