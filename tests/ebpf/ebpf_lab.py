@@ -9,16 +9,19 @@ from typing import Any
 from labhelpers.cni import CniPod
 from labhelpers.conformance.policy.recipes import CAST, cast
 from labhelpers.lab import Lab, Node
+from labhelpers.linux import link
+from labhelpers.linux.bpf import filters
 from labhelpers.networks.attach import OnCilium
 from labhelpers.networks.cilium.datapath import Datapath, Service, Wanted
 from labhelpers.networks.cilium.ebpf import EbpfDatapath
+from labhelpers.networks.cilium.nft import NftDatapath
 from labhelpers.networks.cilium.plan import Attached, planned
 from labhelpers.networks.network import Network
 from labhelpers.networks.policy import Applied
 from labhelpers.networks.policy.world import World
 from labhelpers.networks.route import CiliumNative, CiliumVxlan
 
-__all__ = ["EbpfLab", "ebpf_lab", "with_interfaces"]
+__all__ = ["EbpfLab", "ebpf_lab", "programs_of", "with_interfaces"]
 
 
 class _Cables(Network):
@@ -69,6 +72,13 @@ class EbpfLab:
         self.objects["networkpolicies"] = list(policies)
         return self.apply()
 
+    def use(self, kind: type[EbpfDatapath] | type[NftDatapath]) -> None:
+        """Have the other kind of datapath on every node."""
+        for one in self.datapaths:
+            one.clean()
+        self.datapaths = [kind(node) for node in self.nodes]
+        self.apply()
+
     def on(self, pod: CniPod) -> Datapath:
         """The datapath of the node that a pod is on."""
         return self.datapaths[self.nodes.index(pod.node)]
@@ -84,15 +94,23 @@ def with_interfaces(pods: Iterable[CniPod]) -> list[Attached]:
     return found
 
 
+def programs_of(node: Node) -> dict[str, int]:
+    """The kernel's numbers of the programs at a node's interfaces."""
+    with node._kernel.socket() as netlink:
+        at = {one.name: filters.attached(netlink, one.index) for one in link.dump(netlink)}
+    return {name: some[0].program for name, some in at.items() if some}
+
+
 @contextmanager
-def ebpf_lab(tunnel: bool) -> Iterator[EbpfLab]:
-    """Make it, and undo everything."""
+def ebpf_lab(tunnel: bool, *, clean: bool = True) -> Iterator[EbpfLab]:
+    """Make it, and undo everything; without ``clean``, by letting the nodes end."""
     lab = Lab()
     try:
         made = EbpfLab(lab, tunnel)
         yield made
-        for one in made.datapaths:
-            one.clean()
-        made.installed.clean()
+        if clean:
+            for one in made.datapaths:
+                one.clean()
+            made.installed.clean()
     finally:
         lab.reset()
