@@ -23,7 +23,8 @@ BELOW = {
     "networks": {"errors", "store", "linux", "lab", "topology", "cni"},
     "cluster": {"errors", "store", "linux", "lab", "topology", "cni", "networks"},
     "conformance": {"errors", "store", "linux", "lab", "topology", "trace", "cni", "networks"},
-    "views": {"errors", "store", "linux", "lab", "topology", "trace", "cni", "networks", "conformance"},
+    "measure": {"errors", "store", "linux", "lab", "topology", "trace", "cni", "networks", "conformance"},
+    "views": {"errors", "store", "linux", "lab", "topology", "trace", "cni", "networks", "conformance", "measure"},
     "course": {
         "errors",
         "store",
@@ -35,6 +36,7 @@ BELOW = {
         "networks",
         "cluster",
         "conformance",
+        "measure",
         "views",
     },
     "doctor": {
@@ -49,6 +51,7 @@ BELOW = {
         "networks",
         "cluster",
         "conformance",
+        "measure",
         "views",
         "course",
     },
@@ -64,6 +67,7 @@ BELOW = {
         "networks",
         "cluster",
         "conformance",
+        "measure",
         "views",
         "course",
         "doctor",
