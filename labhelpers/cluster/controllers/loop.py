@@ -23,6 +23,7 @@ __all__ = ["Controller", "Key", "Manager"]
 
 #: namespace and name
 Key = tuple[str, str]
+_LOST = 0.5  # seconds until a watch that was refused is tried again
 _AGAIN = (0.01, 5.0)  # seconds until a key that failed is tried again: the first time and at most
 
 
@@ -106,17 +107,19 @@ class Manager:
     def _watch(self, resource: Resource) -> None:
         concerned = [(number, one) for number, one in enumerate(self._controllers) if resource in one.watches]
         while not self._closed.is_set():
-            with self._store.watch(resource) as watch:
-                self._watching[resource] = watch
-                if self._closed.is_set():  # it was closed before the watch could be
-                    return
-                try:
+            try:
+                with self._store.watch(resource) as watch:
+                    self._watching[resource] = watch
+                    if self._closed.is_set():  # it was closed before the watch could be
+                        return
                     for event in watch:
                         for number, controller in concerned:
                             for key in controller.keys(resource, event):
                                 self._queue.add((number, key))
-                except Gone:  # too far behind: look at everything again
-                    continue
+            except Gone:  # too far behind: look at everything again
+                continue
+            except Refused:  # the API server does not answer: when it does, look at everything again
+                self._closed.wait(_LOST)
 
     def _work(self) -> None:
         while (item := self._queue.take()) is not None:
