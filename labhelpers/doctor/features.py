@@ -69,7 +69,7 @@ FEATURES = (
     _device(
         "ipip",
         "IP in IP: Calico's tunnel",
-        chapters("06-07"),
+        chapters("06-07", "09"),
         seen_outside=True,
         instead=Instead("a program with a TUN device", ("tun", "raw-sockets")),
     ),
@@ -82,7 +82,7 @@ FEATURES = (
     Feature(
         id="tun",
         what="TUN: an interface that ends in a program",
-        chapters=chapters("06-07"),
+        chapters=chapters("06-07", "09"),
         trial=net.tun_device,
         module="tun",
         permit="sudo chmod 666 /dev/net/tun",
@@ -131,7 +131,7 @@ FEATURES = (
     Feature(
         id="raw-sockets",
         what="raw sockets of any protocol",
-        chapters=chapters("06-07"),
+        chapters=chapters("06-07", "09"),
         trial=net.raw_socket,
     ),
     Feature(
@@ -152,14 +152,14 @@ FEATURES = (
     Feature(
         id="nft-tables",
         what="nf_tables: firewall rules",
-        chapters=chapters("01", "03-04", "06-08"),
+        chapters=chapters("01", "03-04", "06-09"),
         trial=net.nft_chain,
         module="nf_tables",
     ),
     Feature(
         id="nft-nat",
         what="nf_tables with NAT",
-        chapters=chapters("03-04", "07-08"),
+        chapters=chapters("03-04", "07-09"),
         trial=net.nft_masquerade,
         module="nft_masq",
     ),

@@ -61,7 +61,7 @@ PROGRAMS = (
         files=("bridge", "ptp", "host-local", "loopback", "portmap", "bandwidth", "tuning", "firewall"),
         folders=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"),
     ),
-    Program(id="bird", what="BIRD: speaks BGP", chapters=chapters("06-07"), package="bird2"),
+    Program(id="bird", what="BIRD: speaks BGP", chapters=chapters("06-07", "09"), package="bird2"),
     Program(id="nginx", what="nginx: a web server in pods", chapters=chapters("05", "08-09"), package="nginx-light"),
     Program(
         id="busybox", what="busybox: a small system in pods", chapters=chapters("05", "08-09"), package="busybox-static"
