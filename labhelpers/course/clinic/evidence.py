@@ -20,7 +20,7 @@ _PROBES = {
     "ping", "curl", "wget", "nc", "ncat", "traceroute", "tracepath", "mtr", "telnet", "iperf3", "arping", "watch",
 }  # fmt: skip
 #: when something happened says nothing about what
-_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?")
+_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?|\b(\d+[smhd])+\b")
 #: seconds: a cable has its signal up to a second late, and a daemon hears of a change a moment later
 _PATIENCE = 4.0
 _OFTEN = 0.1
