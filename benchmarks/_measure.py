@@ -20,6 +20,7 @@ __all__ = ["Job", "Row", "Times", "Unmeasured", "a_a", "in_turns", "options", "r
 Times = Mapping[str, Sequence[float]]
 _HEADINGS = ("what", "median", "minimum", "against", "ratio", "A/A", "target", "verdict")
 _NOISY = 1.15
+_SMALL = 1e-4  # seconds: what is less is told in microseconds
 _TERMINAL = sys.stderr.isatty()
 
 
@@ -85,12 +86,16 @@ class Row:
         target = f">= {self.at_least:.4g}" if self.at_least is not None else target
         return (
             self.what,
-            *("" if one is None else f"{one * 1000:.2f} ms" for one in times),
+            *("" if one is None else _words(one) for one in times),
             self.against,
             *("" if one is None else f"{one:.2f}" for one in (self.ratio, self.a_a)),
             target,
             self.verdict,
         )
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds * 1000:.2f} ms" if seconds >= _SMALL else f"{seconds * 1e6:.2f} µs"
 
 
 def options(description: str, rounds: int) -> argparse.ArgumentParser:

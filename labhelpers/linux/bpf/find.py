@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from labhelpers.linux.bpf import system_call as bpf
 from labhelpers.linux.bpf.maps import Map, MapKind
 
-__all__ = ["ProgramInfo", "id_of", "map_ids", "maps_of", "open_map", "program", "program_ids"]
+__all__ = ["ProgramInfo", "id_of", "map_ids", "maps_of", "open_map", "open_program", "program", "program_ids"]
 
 _INFO = 256  # bytes, more than any kernel's
 _MOST_MAPS = 64  # that a program of ours can use
@@ -45,7 +45,7 @@ def program(id: int) -> ProgramInfo:
     Raises:
         OSError: ENOENT if there is none, EPERM for who may not ask.
     """
-    fd, _ = bpf.call(bpf.PROG_GET_FD_BY_ID, struct.pack("=III", id, 0, 0))
+    fd = open_program(id)
     try:
         room = (ctypes.c_uint32 * _MOST_MAPS)()
         # struct bpf_prog_info: …, nr_map_ids at 52, map_ids at 56, name at 64
@@ -57,6 +57,11 @@ def program(id: int) -> ProgramInfo:
         return ProgramInfo(id, _text(told[64:80]), machine_code, tuple(room[: min(count, _MOST_MAPS)]))
     finally:
         os.close(fd)
+
+
+def open_program(id: int) -> int:
+    """A file descriptor of a program by its number.  Close it.  Raises OSError as ``program`` does."""
+    return bpf.call(bpf.PROG_GET_FD_BY_ID, struct.pack("=III", id, 0, 0))[0]
 
 
 def open_map(id: int) -> Map:
