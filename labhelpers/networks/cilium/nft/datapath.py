@@ -5,7 +5,8 @@ See ``labhelpers.networks.cilium.datapath`` for what it decides, and ``rules`` f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from labhelpers.errors import BadInput, NotFound
@@ -38,7 +39,9 @@ class NftDatapath:
         self._node, self._namespace = (node, namespace.home()) if isinstance(node, str) else (node.name, node._kernel)
         self._loaded: dict[str, Contents] = {}
         #: the kernel's count of transactions, and what it said of our tables, right after our last one
-        self._generation, self._seen = 0, ""
+        self._generation = 0
+        self._structure: dict[str, str] = {}
+        self._held: dict[tuple[str, str], str] = {}
         #: the number of the tunnel device whose identities are read
         self._tunnel = 0
         self._reads_identities = False
@@ -55,22 +58,19 @@ class NftDatapath:
                 raise NotFound(f"{self._node} has no interface {name}.", "The network makes it before it is used.")
         was_known = bool(self._loaded)
         drifted = self._drifted()
-        lines = [] if drifted or not was_known else ways(self._namespace, wanted)
+        lines = ways(self._namespace, wanted)
         lines += self._load({TABLE: contents(wanted, indexes), GUARD: guard()}, fresh=drifted or not was_known)
-        if drifted or not was_known:
-            lines += ways(self._namespace, wanted)
         lines += self._read_identities(indexes.get(TUNNEL, 0) if wanted.tunnel else 0, again=drifted)
-        if lines:
-            self._remember()
         return Applied("\n".join(lines), was_known and drifted)
 
     def counters(self) -> Rows[RuleCounter]:
         """See ``Datapath.counters``.  Shell: ``nft list table netdev cilium``."""
-        return show.counters(nft_library.parsed(self._namespace, TABLE), self._node)
+        return show.counters(nft_library.structure(self._namespace, TABLE), self._node)
 
     def tables(self) -> Mapping[str, Rows[Any]]:
         """See ``Datapath.tables``.  Shell: ``nft list table netdev cilium``."""
-        return show.tables(nft_library.parsed(self._namespace, TABLE))
+        parts = nft_library.structure(self._namespace, TABLE)
+        return show.tables(parts, {name: self._elements(TABLE, kind, name) for name, kind in _named(parts).items()})
 
     def events(self) -> Events:
         """See ``Datapath.events``.  One listener at a time: who asks while another listens is refused.
@@ -86,7 +86,7 @@ class NftDatapath:
         )
         forget_identities(self._namespace)
         ways(self._namespace, Wanted("", "", frozenset(), (), tunnel=False))
-        self._loaded, self._seen, self._tunnel = {}, "", 0
+        self._loaded, self._structure, self._held, self._tunnel = {}, {}, {}, 0
 
     @property
     def reads_identities(self) -> bool:
@@ -99,11 +99,9 @@ class NftDatapath:
 
     def _load(self, wanted: Mapping[str, Contents], *, fresh: bool) -> list[str]:
         """Both tables, in one transaction."""
-        commands = "\n".join(
-            filter(
-                None, (self._rebuilt(one) if fresh else delta(self._loaded[name], one) for name, one in wanted.items())
-            )
-        )
+        old = {} if fresh else self._loaded
+        steps = [self._rebuilt(one) if fresh else delta(old[name], one) for name, one in wanted.items()]
+        commands = "\n".join(filter(None, steps))
         if commands:
             try:
                 nft_library.load(self._namespace, commands)
@@ -112,14 +110,13 @@ class NftDatapath:
                     raise
                 # an interface went or came meanwhile: from what is there, then
                 return self._load(wanted, fresh=True)
+            self._remember(old, wanted)
         self._loaded = dict(wanted)
         return commands.splitlines()
 
     def _rebuilt(self, wanted: Contents) -> str:
-        there = nft_library.parsed(self._namespace, wanted.table)
-        chains = [one["chain"]["name"] for one in there if "chain" in one]
-        named = {one[kind]["name"]: kind for one in there for kind in ("set", "map") if kind in one}
-        return rebuilt(wanted, chains, named)
+        parts = nft_library.structure(self._namespace, wanted.table)
+        return rebuilt(wanted, [one["chain"]["name"] for one in parts if "chain" in one], _named(parts))
 
     def _read_identities(self, tunnel: int, *, again: bool) -> list[str]:
         if tunnel == self._tunnel and not again:
@@ -138,15 +135,38 @@ class NftDatapath:
         generation = nft_library.generation(self._namespace)
         if generation == self._generation:
             return False
-        if self._said() != self._seen:
+        if any(self._said(name) != said for name, said in self._structure.items()):
             return True
+        for table, name in self._held:
+            if self._holds(self._loaded[table], name) != self._held[table, name]:
+                return True
         self._generation = generation
         return False
 
-    def _remember(self) -> None:
+    def _remember(self, old: Mapping[str, Contents], new: Mapping[str, Contents]) -> None:
+        """What the kernel says of what was changed a moment ago."""
         self._generation = nft_library.generation(self._namespace)
-        self._seen = self._said()
+        self._structure = {name: self._said(name) for name in new}
+        held: dict[tuple[str, str], str] = {}
+        for table, now in new.items():
+            before = old[table].named if table in old else {}
+            for name, one in now.named.items():
+                if one.dynamic:
+                    continue
+                same = before.get(name) == one and (table, name) in self._held
+                held[table, name] = self._held[table, name] if same else self._holds(now, name)
+        self._held = held
 
-    def _said(self) -> str:
-        """What the kernel says of our tables, without what packets change."""
-        return "\n".join(show.standing(nft_library.parsed(self._namespace, name)) for name in (TABLE, GUARD))
+    def _said(self, table: str) -> str:
+        return show.standing(nft_library.structure(self._namespace, table))
+
+    def _holds(self, table: Contents, name: str) -> str:
+        return json.dumps(self._elements(table.table, table.named[name].kind, name))
+
+    def _elements(self, table: str, kind: str, name: str) -> list[Any]:
+        return nft_library.elements(self._namespace, table, kind, name)
+
+
+def _named(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The sets and maps of a table, and which of both each is."""
+    return {one[kind]["name"]: kind for one in parts for kind in ("set", "map") if kind in one}

@@ -101,5 +101,8 @@ class LoggedEvents:
         generation = nft_library.generation(self._namespace)
         if generation == self._generation:
             return
-        self._owner = show.owners(*show.identities(nft_library.parsed(self._namespace, TABLE)))
+        held = {
+            name: nft_library.elements(self._namespace, TABLE, "map", name) for name in ("ipcache", "ipcache-blocks")
+        }
+        self._owner = show.owners(*show.identities(held))
         self._generation = generation

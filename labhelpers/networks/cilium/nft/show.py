@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -21,7 +21,7 @@ from labhelpers.networks.cilium.datapath import (
 )
 from labhelpers.networks.cilium.ebpf.show import PolicyLine
 
-__all__ = ["NO_FRAGMENT", "FlowLine", "counters", "identities", "owners", "standing", "tables"]
+__all__ = ["NO_FRAGMENT", "FlowLine", "Held", "counters", "identities", "owners", "standing", "tables"]
 
 #: a reason that eBPF has no need of
 NO_FRAGMENT = "a fragment whose first part was not seen"
@@ -30,9 +30,11 @@ _RULE = re.compile(r"(egress|ingress)/(.+)/(\d+)")
 _SUBJECT = re.compile(r"(egress|ingress)-(\d+)-(ports|peers|anyone)")
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
 #: what differs without anybody having changed anything
-_PASSING = frozenset(["handle", "packets", "bytes", "metainfo"])
+_PASSING = frozenset(["handle", "packets", "bytes"])
 
 _Parts = Iterable[Mapping[str, Any]]
+#: the elements of each set and map
+Held = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,12 @@ class FlowLine:
 
 
 def standing(parts: _Parts) -> str:
-    """The table without counters, numbers of rules, and what packets have put into sets."""
+    """The structure of a table without counters and numbers of rules, to compare."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
-            flags = value.get("flags") or ()
-            dropped = _PASSING | ({"elem"} if "dynamic" in flags else set())
-            return {key: plain(one) for key, one in value.items() if key not in dropped}
-        if isinstance(value, list):
-            return [plain(one) for one in value]
-        return value
+            return {key: plain(one) for key, one in value.items() if key not in _PASSING}
+        return [plain(one) for one in value] if isinstance(value, list) else value
 
     return json.dumps([plain(part) for part in parts], sort_keys=True)
 
@@ -84,9 +82,8 @@ def counters(parts: _Parts, node: str) -> Rows[RuleCounter]:
     return Rows((RuleCounter(*key, *count) for key, count in sorted(found.items())), f"counters of {node}")
 
 
-def identities(parts: _Parts) -> tuple[dict[str, int], list[tuple[str, str, int]]]:
+def identities(named: Held) -> tuple[dict[str, int], list[tuple[str, str, int]]]:
     """Who has which single address, and the ranges of the others: first, last, identity."""
-    named = _named(parts)
     alone = {str(key): int(value) for key, value in _pairs(named, "ipcache")}
     return alone, [(*_range(key), int(value)) for key, value in _pairs(named, "ipcache-blocks")]
 
@@ -104,11 +101,15 @@ def owners(alone: Mapping[str, int], blocks: Iterable[tuple[str, str, int]]) -> 
     return owner
 
 
-def tables(parts: _Parts) -> dict[str, Rows[Any]]:
-    """See ``Datapath.tables``."""
+def tables(parts: _Parts, named: Held) -> dict[str, Rows[Any]]:
+    """See ``Datapath.tables``.
+
+    Args:
+        parts: the structure.
+        named: what its sets and maps hold.
+    """
     parts = list(parts)
-    named = _named(parts)
-    alone, blocks = identities(parts)
+    alone, blocks = identities(named)
     who = owners(alone, blocks)
     nodes = {_range(key): str(value) for key, value in _pairs(named, "nodes")}
     lines = [Located(f"{address}/32", number) for address, number in sorted(alone.items())]
@@ -125,12 +126,7 @@ def tables(parts: _Parts) -> dict[str, Rows[Any]]:
     }
 
 
-def _named(parts: _Parts) -> dict[str, list[Any]]:
-    """The elements of each set and map."""
-    return {one["name"]: one.get("elem") or [] for part in parts for kind in ("set", "map") if (one := part.get(kind))}
-
-
-def _pairs(named: Mapping[str, list[Any]], name: str) -> Iterator[tuple[Any, Any]]:
+def _pairs(named: Held, name: str) -> Iterator[tuple[Any, Any]]:
     yield from named.get(name, ())
 
 
@@ -148,7 +144,7 @@ def _words(first: str, last: str) -> str:
     return f"{first}-{last}" if last != first else first
 
 
-def _policy(parts: _Parts, named: Mapping[str, list[Any]]) -> list[PolicyLine]:
+def _policy(parts: _Parts, named: Held) -> list[PolicyLine]:
     count = {(one.direction, one.policy, one.what): (one.packets, one.bytes) for one in counters(parts, "")}
     found = []
     for name in named:
@@ -186,7 +182,7 @@ def _number(protocol: Any) -> int:
     return _NUMBERS.get(protocol, 0) or int(protocol)
 
 
-def _flows(named: Mapping[str, list[Any]]) -> list[FlowLine]:
+def _flows(named: Held) -> list[FlowLine]:
     found = []
     for element in named.get("flows", ()):
         source, source_port, destination, port, protocol = element["elem"]["val"]["concat"]

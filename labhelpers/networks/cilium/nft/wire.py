@@ -3,7 +3,7 @@
 A packet that a pod sent has its identity as mark.  A rule of routing for each identity of this node leads to a table of
 routes that tell the tunnel device: wrap it for that node, with this number.  At the other end a rule makes the number
 the mark again.  ``nft`` 1.0.6 has no word for that rule, though the kernel has had it since 4.19: it is sent as netlink
-messages, in a table of its own, whose listing is empty for such an ``nft``.
+messages, in a table of its own, of which such an ``nft`` can list the counter only.
 
 Source: ``man 8 ip-route`` (encap ip), ``net/netfilter/nft_tunnel.c``.
 """
@@ -97,7 +97,8 @@ def reads_identities(namespace: NetworkNamespace) -> bool:
     changes = [
         nfnetlink.table("netdev", VNI_TABLE),
         nfnetlink.chain("netdev", VNI_TABLE, "from-tunnel", "filter", _INGRESS, _BEFORE, TUNNEL),
-        nfnetlink.rule("netdev", VNI_TABLE, "from-tunnel", read, mark),
+        # with a counter, for an nft that knows no other part of the rule, and stumbles over one without any
+        nfnetlink.rule("netdev", VNI_TABLE, "from-tunnel", read, mark, ("counter", b"")),
     ]
     try:
         namespace.visit(lambda: nfnetlink.commit(changes))
