@@ -180,14 +180,14 @@ def _rows(times: Times, why: str) -> list[Row]:
             Row(f"{kind}, there and back", times[kind], "a bridge", ratio(times[kind], times["bridge"]), noise, target)
         )
         # the program alone has no target: prefix tries grow by a step where the entries double, and no packet notices
-        for what, words, target in (
+        for what, words, limit in (
             ("first", "first packet of a flow", _FLAT),
             ("denied", "packet dropped", _FLAT),
             ("alone", "the program alone", None),
         ):
             few, many, again = (times.get(f"{kind}, {what}, {one}") for one in (_FEW, _MANY, f"{_FEW} again"))
             if few and many and again:
-                compared = ratio(many, few), a_a(few, again), target
+                compared = ratio(many, few), a_a(few, again), limit
                 rows.append(Row(f"{kind}, {words}, {_MANY} identities", many, f"{_FEW} identities", *compared))
     return rows
 
