@@ -281,6 +281,20 @@ def test_a_service_is_one_address_for_several_pods(made: EbpfLab) -> None:
     assert not clients[0].connect(address, port, timeout=0.3).ok
 
 
+def test_a_pod_reaches_itself_by_the_service_that_it_is_behind(made: EbpfLab) -> None:
+    made.enforce(deny_all())
+    web = made.pods["shop/web"]
+    made.services = (Service("shop/web", "10.96.0.12", 80, 6, ((web.address, 8080),)),)
+    made.apply()
+    try:
+        with web.listen(8080):
+            said = web.connect("10.96.0.12", 80, timeout=30)
+        assert said.saw == "169.254.42.1"
+    finally:
+        made.services = ()
+        made.apply()
+
+
 def datagrams(client: CniPod, address: str, port: int, backend: CniPod) -> None:
     """Long ones, so that they come in pieces, there and back; the answer comes from the service's address."""
     here = (backend.address, 53)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from labhelpers.cni import CniPod
+from labhelpers.errors import AlreadyExists
 from labhelpers.networks.cilium.ebpf import EbpfDatapath
 from tests.ebpf.ebpf_lab import EbpfLab, ebpf_lab, programs_of
 
@@ -105,6 +106,16 @@ def test_no_event_is_lost_within_the_size_of_the_ring(made: EbpfLab) -> None:
         assert events.lost == 0
     finally:
         events.close()
+
+
+def test_one_listens_at_a_time(made: EbpfLab) -> None:
+    for _ in range(2):
+        events = made.datapaths[0].events()
+        try:
+            with pytest.raises(AlreadyExists, match="Somebody listens to the flow events of node-1 already"):
+                made.datapaths[0].events()
+        finally:
+            events.close()
 
 
 def test_a_ring_that_overflows_says_how_much_was_lost(made: EbpfLab) -> None:

@@ -24,6 +24,7 @@
 #define ACK 16
 #define IP_AT ETH_HLEN
 #define INTERNET 2 /* AF_INET */
+#define LOOPBACK NETWORK_ORDER_32(0xa9fe2a01) /* 169.254.42.1, which nobody has; the product takes it for the same */
 #define JUDGED 1 /* the mark of a packet that goes on by the node's routes: what comes from a pod without it is dropped */
 #define FIRST_POD 256 /* identities of pods begin here, see identity.py */
 
@@ -275,6 +276,10 @@ INLINE enum reason balance(struct __sk_buff *skb, struct packet *p) {
 	struct flow asked = p->flow;
 	struct target from = {asked.destination, asked.destination_port};
 	rewrite(skb, p, 0, &to);
+	if (p->flow.source == p->flow.destination) { /* a pod would take a packet from its own address for a forgery */
+		struct target loopback = {LOOPBACK, p->flow.source_port};
+		rewrite(skb, p, 1, &loopback);
+	}
 	if (chosen) {
 		struct flow answer = backwards(&p->flow);
 		update(&translations, &asked, &to, BPF_ANY);
@@ -294,6 +299,22 @@ INLINE int deliver(struct __sk_buff *skb, struct packet *p, struct endpoint *to)
 	store(skb, OFFSET_OF(struct ethhdr, h_dest), to->mac, sizeof(to->mac), 0);
 	store(skb, OFFSET_OF(struct ethhdr, h_source), to->node_mac, sizeof(to->node_mac), 0);
 	return redirect_peer(to->interface, 0);
+}
+
+/* A pod that asks a service and is chosen itself: there and back by the same cable, and no policy is about that. */
+INLINE int to_itself(struct __sk_buff *skb, struct packet *p, struct endpoint *pod) {
+	if (p->flow.destination == LOOPBACK) {
+		struct target *service = look_up(&translations, &p->flow);
+		if (!service)
+			return drop(skb, p, NO_BACKEND);
+		struct target from = *service, to = {p->flow.source, p->flow.destination_port};
+		rewrite(skb, p, 1, &from);
+		rewrite(skb, p, 0, &to);
+	}
+	one_hop_less(skb, p);
+	store(skb, OFFSET_OF(struct ethhdr, h_dest), pod->mac, sizeof(pod->mac), 0);
+	store(skb, OFFSET_OF(struct ethhdr, h_source), pod->node_mac, sizeof(pod->node_mac), 0);
+	return redirect_peer(pod->interface, 0);
 }
 
 /* To the node that has the pod. */
@@ -339,6 +360,8 @@ INLINE int handle(struct __sk_buff *skb, enum origin origin, __u32 told) {
 		trouble = balance(skb, p);
 		if (trouble)
 			return drop(skb, p, trouble);
+		if (from && (p->flow.source == LOOPBACK || p->flow.destination == LOOPBACK))
+			return to_itself(skb, p, from);
 	}
 	struct endpoint *to = look_up(&endpoints, &p->flow.destination);
 	if (!from && !to)

@@ -82,12 +82,13 @@ class EbpfDatapath:
             return show.tables(loaded.maps, {one.index: one.name for one in link.dump(socket)})
 
     def events(self) -> Events:
-        """See ``Datapath.events``.  One listener at a time: what one has read, another does not get.
+        """See ``Datapath.events``.
 
         Raises:
             NotFound: nothing is at work on this node.
+            AlreadyExists: somebody listens already.
         """
-        return RingEvents(self._node, Loaded.at(self._namespace))
+        return RingEvents(self._node, self._namespace)
 
     def clean(self) -> None:
         """See ``Datapath.clean``.  Shell: ``tc qdisc delete dev NAME clsact``."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import ExitStack
+from functools import partial
 
+from labhelpers.errors import AlreadyExists
 from labhelpers.linux.bpf.maps import Map
 from labhelpers.linux.bpf.ring import Ring
+from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.networks.cilium.datapath import FlowEvent
 from labhelpers.networks.cilium.ebpf import records
 from labhelpers.networks.cilium.ebpf.loaded import Loaded
@@ -16,17 +20,23 @@ __all__ = ["RingEvents", "named"]
 
 
 class RingEvents:
-    """See ``Events``.  Takes the tables that it is given, and lets go of them at ``close``."""
+    """See ``Events``.
 
-    def __init__(self, node: str, loaded: Loaded) -> None:
-        self._node, self._loaded = node, loaded
-        events = loaded.maps["events"]
-        try:
+    Raises:
+        NotFound: nothing is at work in the node.
+        AlreadyExists: somebody listens already, and what one has read another would not get.
+    """
+
+    def __init__(self, node: str, namespace: NetworkNamespace) -> None:
+        self._node = node
+        with ExitStack() as undo:
+            self._loaded = undo.enter_context(Loaded.at(namespace))
+            undo.enter_context(namespace.visit(partial(_seat, node)))
+            events = self._loaded.maps["events"]
             self._ring = Ring(events.fd, events.kind.entries, from_now=True)
-        except BaseException:
-            loaded.close()
-            raise
-        self._before = self._count()
+            undo.callback(self._ring.close)
+            self._before = self._count()
+            self._undo = undo.pop_all()
 
     @property
     def lost(self) -> int:
@@ -47,8 +57,7 @@ class RingEvents:
 
     def close(self) -> None:
         """See ``Events``."""
-        self._ring.close()
-        self._loaded.close()
+        self._undo.close()
 
     def _count(self) -> int:
         value = self._loaded.maps["lost"].get(records.NUMBER.pack(0))
@@ -74,6 +83,20 @@ class RingEvents:
             policy=policy,
             rule=number,
         )
+
+
+def _seat(node: str) -> socket.socket:
+    """A name that only one can have in a network namespace, and that goes with who has it (``man 7 unix``)."""
+    taken = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        taken.bind("\0pod-networking/cilium-events")
+    except OSError:
+        taken.close()
+        raise AlreadyExists(
+            f"Somebody listens to the flow events of {node} already, and one can.",
+            "End that first: close() or stop it.",
+        ) from None
+    return taken
 
 
 def named(rules: Map, number: int) -> tuple[str, int]:
