@@ -135,9 +135,9 @@ class _Run:
                 self._left_out[one.name] = str(missing)
                 continue
             self._lines.append(line)
-            for quantity, value in numbers.items():
+            for quantity, values in numbers.items():
                 if quantity in self._wanted:
-                    self._values[one.name][quantity].append(value)
+                    self._values[one.name][quantity] += values
 
     def result(self, *, with_properties: bool) -> Comparison:
         """All of it."""

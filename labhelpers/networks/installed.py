@@ -14,7 +14,7 @@ from labhelpers.lab.journal import journal
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
 from labhelpers.networks.nat_outgoing import NatOutgoing
-from labhelpers.networks.policy import Applied, Enforces
+from labhelpers.networks.policy import Applied, Enforces, explain
 from labhelpers.networks.route.carrier import Carrier, Leg
 
 if TYPE_CHECKING:
@@ -106,6 +106,16 @@ class Installed:
         """
         self._objects = objects
         return {node.name: self._enforcers[node.name].apply(objects) for node in self.nodes if self._enforcers}
+
+    def refused_by(self, source: str, destination: str, port: int, protocol: str) -> tuple[str, ...]:
+        """The policies that refuse a connection, of those applied last, and where they are enforced.  Changes nothing.
+
+        Args:
+            source, destination: addresses.
+        """
+        if not self._enforcers or not self._objects:
+            return ()
+        return explain(self._objects, source, destination, port, protocol).refused_by
 
     def status(self) -> Rows[Leg]:
         """How each node reaches the others' pods, asked now.  Changes nothing."""

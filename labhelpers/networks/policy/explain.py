@@ -55,6 +55,11 @@ class Explanation:
         return self.egress.allowed and self.ingress.allowed
 
     @property
+    def refused_by(self) -> tuple[str, ...]:
+        """The policies that isolate the side that says no, the sender's first; none where it is allowed."""
+        return next((side.isolated_by for side in (self.egress, self.ingress) if not side.allowed), ())
+
+    @property
     def why(self) -> str:
         """The decision in one sentence: of the side that says no, or of both."""
         refused = next((side for side in (self.egress, self.ingress) if not side.allowed), None)
