@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labhelpers.course import check, expect, hint, progress, solution
     from labhelpers.doctor import doctor
     from labhelpers.lab import Bridge, Lab, Namespace, Node, Pod, Veth, checkpoint
-    from labhelpers.networks import Calico, Canal, Flannel, Weave
+    from labhelpers.networks import Calico, Canal, Cilium, Flannel, Weave
     from labhelpers.networks.policy import explain
     from labhelpers.topology import Snapshot, diff
     from labhelpers.trace import observe, walk
@@ -27,6 +27,7 @@ __all__ = [
     "Bridge",
     "Calico",
     "Canal",
+    "Cilium",
     "Cluster",
     "Flannel",
     "Lab",
@@ -57,6 +58,7 @@ _HOME = {
     "Bridge": "lab",
     "Calico": "networks",
     "Canal": "networks",
+    "Cilium": "networks",
     "Cluster": "cluster",
     "Flannel": "networks",
     "Lab": "lab",

@@ -159,7 +159,12 @@ _DNSMASQ = Recipe(
 
 _AGENT = Recipe(
     "node-agent",
-    _each(Command((sys.executable, "-I", "-m", "labhelpers.cluster.agent"), ()), "calico/node", "flannel/flannel"),
+    _each(
+        Command((sys.executable, "-I", "-m", "labhelpers.cluster.agent"), ()),
+        "calico/node",
+        "flannel/flannel",
+        "quay.io/cilium/cilium",
+    ),
     in_node=True,
 )
 

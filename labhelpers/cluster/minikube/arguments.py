@@ -40,7 +40,9 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     start = commands.add_parser("start", parents=[everywhere], help="make a cluster")
     start.add_argument("-n", "--nodes", type=int, default=1, help="how many nodes (default 1)")
-    start.add_argument("--cni", default="auto", help="how pods are connected: bridge, flannel, calico, canal, false")
+    start.add_argument(
+        "--cni", default="auto", help="how pods are connected: bridge, flannel, calico, canal, cilium, false"
+    )
     start.add_argument("--addons", action="append", choices=list(ADDONS), metavar="NAME", help="as addons enable")
     for name in IGNORED:
         start.add_argument(f"--{name}", help="taken and ignored: no machine is made here")
