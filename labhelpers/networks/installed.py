@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,11 @@ class Installed:
         """
         self._objects = objects
         return {node.name: self._enforcers[node.name].apply(objects) for node in self.nodes if self._enforcers}
+
+    @property
+    def enforcers(self) -> Mapping[str, Enforces]:
+        """What enforces policies, by the name of its node; ``{}`` for a network that enforces none.  Changes nothing."""
+        return dict(self._enforcers)
 
     def refused_by(self, source: str, destination: str, port: int, protocol: str) -> tuple[str, ...]:
         """The policies that refuse a connection, of those applied last, and where they are enforced.  Changes nothing.
