@@ -41,6 +41,8 @@ class Network:
     #: who installs it in a cluster; none: whoever makes the nodes
     agent: ClassVar[Agent | None] = None
 
+    #: what an enforcer's changes are counted in
+    steps: ClassVar[str] = "lines of nft in one transaction"
     #: do packets pass only after a node's enforcer was told of the pod?
     knows_pods: ClassVar[bool] = False
 
@@ -80,6 +82,11 @@ class Network:
         """Bring packets from node to node, if there is more than one.  Shell: see ``lab.commands()``."""
         return self.route(lab) if len(lab.nodes) > 1 else None
 
+    @property
+    def running(self) -> str:
+        """One sentence, where there is a choice: which of its ways it takes on this machine."""
+        return ""
+
     def enforcer(self, node: Node, peers: Callable[[], Sequence[Other]]) -> Enforces | None:
         """Who enforces policies on a node; none if nobody does.  Changes nothing.
 
@@ -88,6 +95,13 @@ class Network:
         """
         del peers
         return Enforcer(node) if self.enforces else None
+
+    def on_new_pods(self, node: Node, look: Callable[[], object]) -> None:
+        """For an agent: let ``look`` be called whenever the plugin has attached a pod.  Most networks need no telling.
+
+        Args:
+            look: called by another thread.
+        """
 
     def about(self) -> Rows[About]:
         """What the real one does, what this one does, what it leaves out.  Changes nothing."""

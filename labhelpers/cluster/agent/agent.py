@@ -8,6 +8,7 @@ one has put into the kernel carries packets meanwhile.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
@@ -46,8 +47,12 @@ class NodeAgent:
         #: the nodes to whose pods there was a way when it was last looked at
         self._reached: set[str] = set()
         self._notes: tuple[str, ...] = ()
+        #: the plugin's calls come from another thread, and only when there is something to attach pods to
+        self._busy, self._answers = threading.Lock(), False
         say(f"this is the course's model of {network.name}'s agent, not the product: {network!r}")
         say(f"node {node.name}, {node.address}, pods {node.pod_cidr}; packets by {self._carrier.name}")
+        if network.running:
+            say(network.running)
 
     @property
     def watches(self) -> Sequence[Resource]:
@@ -67,6 +72,7 @@ class NodeAgent:
             self._read(stale)
             self._keep_routes()
             self._keep_policy()
+            self._answer_rings()
             self._keep_configuration()
             if self._trouble:
                 self._trouble = ""
@@ -116,14 +122,20 @@ class NodeAgent:
                 say(f"the way to the pods of {name} is broken, and is mended: {legs[name].missing} was missing", "WARN")
         self._reached = reached
 
+    def _answer_rings(self) -> None:
+        if not self._answers:
+            self._network.on_new_pods(self._node, self._keep_policy)
+            self._answers = True
+
     def _keep_policy(self) -> None:
         if self._enforcer is None:
             return
-        applied = self._enforcer.apply(self._objects)
+        with self._busy:
+            applied = self._enforcer.apply(self._objects)
         if applied.repaired:
             say("the table of policies was changed by somebody else; it is as it was again", "WARN")
         elif applied.changed:
-            say(f"policies enforced: {applied.commands.count(chr(10)) + 1} lines of nft in one transaction")
+            say(f"policies enforced: {applied.commands.count(chr(10)) + 1} {self._network.steps}")
         if applied.notes != self._notes:
             self._notes = applied.notes
             for note in applied.notes:

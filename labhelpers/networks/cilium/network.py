@@ -10,6 +10,7 @@ from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach import OnCilium
 from labhelpers.networks.cilium.choose import DATAPATHS, chosen
+from labhelpers.networks.cilium.doorbell import answer_rings
 from labhelpers.networks.cilium.node import CiliumNode
 from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
 from labhelpers.networks.route import Carrier, CiliumNative, CiliumVxlan
@@ -37,6 +38,7 @@ class Cilium(Network):
     file = "05-cilium.conflist"
     agent = Agent("cilium", ("k8s-app", "cilium"), "cilium-agent", "quay.io/cilium/cilium:v1.19.4")
     knows_pods = True
+    steps = "changes to the datapath"
 
     def __init__(self, datapath: str = "", *, tunnel: str = "vxlan", nat_outgoing: bool = True) -> None:
         if datapath not in ("", *DATAPATHS):
@@ -59,9 +61,13 @@ class Cilium(Network):
         """
         return CiliumNode(node, peers, chosen(self._datapath)(node), tunnel=self._tunnel)
 
+    def on_new_pods(self, node: Node, look: Callable[[], object]) -> None:
+        """See ``Network.on_new_pods``."""
+        answer_rings(node.root, look)
+
     @property
     def running(self) -> str:
-        """One sentence: which of the two datapaths it is on this machine."""
+        """See ``Network.running``."""
         return chosen(self._datapath).way
 
     def about(self) -> Rows[About]:
