@@ -12,7 +12,7 @@ from labhelpers.linux.neighbour import HEADER
 from labhelpers.linux.netlink import NetlinkSocket, attribute, attributes
 from labhelpers.linux.records import FdbEntry, Rows
 
-__all__ = ["EVERYBODY", "add", "delete", "delete_remote", "dump", "set_remote"]
+__all__ = ["EVERYBODY", "add", "delete", "delete_remote", "dump", "pin", "set_remote"]
 
 #: in the database of a tunnel: where to send what no other entry is for
 EVERYBODY = "00:00:00:00:00:00"
@@ -22,19 +22,30 @@ _U16 = struct.Struct("=H")
 _U32 = struct.Struct("=I")
 
 
-def add(changes: Changes, mac: str, port: str, *, sticky: bool = False) -> None:
+def add(changes: Changes, mac: str, port: str) -> None:
     """Tell the bridge where a MAC address lives, instead of letting it learn.
 
-    Args:
-        sticky: also a frame from this address that comes in at another port does not move the entry there.
-
-    Shell: ``bridge fdb add MAC dev PORT master static``, with ``sticky`` behind it.
+    Shell: ``bridge fdb add MAC dev PORT master static``.
     """
     changes.add(
-        f"bridge fdb add {mac} dev {port} master static{' sticky' if sticky else ''}",
+        f"bridge fdb add {mac} dev {port} master static",
         c.RTM_NEWNEIGH,
         c.NLM_F_CREATE | c.NLM_F_EXCL,
-        HEADER.pack(_AF_BRIDGE, changes.index(port), c.NUD_NOARP, c.NTF_MASTER | (c.NTF_STICKY if sticky else 0), 0)
+        HEADER.pack(_AF_BRIDGE, changes.index(port), c.NUD_NOARP, c.NTF_MASTER, 0)
+        + attribute(c.NDA_LLADDR, names.mac(mac)),
+    )
+
+
+def pin(changes: Changes, mac: str, port: str) -> None:
+    """Tell the bridge where a MAC address lives, whatever it has learned or will see: an entry that does not move.
+
+    Shell: ``bridge fdb replace MAC dev PORT master static sticky``.
+    """
+    changes.add(
+        f"bridge fdb replace {mac} dev {port} master static sticky",
+        c.RTM_NEWNEIGH,
+        c.NLM_F_CREATE | c.NLM_F_REPLACE,
+        HEADER.pack(_AF_BRIDGE, changes.index(port), c.NUD_NOARP, c.NTF_MASTER | c.NTF_STICKY, 0)
         + attribute(c.NDA_LLADDR, names.mac(mac)),
     )
 

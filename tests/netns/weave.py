@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -137,9 +138,11 @@ class Stranger:
 
     def is_hung_up_on(self) -> bool:
         """Wait until the router ends the connection."""
+        end = time.monotonic() + PATIENCE
         try:
             while self._tcp.recv(65536):
-                pass
+                if time.monotonic() > end:
+                    return False
         except ConnectionError:
             pass
         return True

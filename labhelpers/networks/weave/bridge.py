@@ -106,7 +106,9 @@ def ensure_cable(node: Node, *, fast: bool) -> bool:
         offload.checksums_off(node._kernel, changes, TO_ROUTER)
         if fast:
             mac = mac_of_link(node.name, FAST)
-            vxlan.add(changes, FAST, vni=_VNI, mac=mac, device="eth0", local=node.address, port=_FAST_PORT)
+            vxlan.add(
+                changes, FAST, vni=_VNI, mac=mac, device="eth0", local=node.address, port=_FAST_PORT, learning=True
+            )
             changes.apply()
             link.set_mtu(changes, FAST, MTU)
             link.set_master(changes, FAST, BRIDGE)

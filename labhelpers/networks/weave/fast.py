@@ -15,6 +15,7 @@ from labhelpers.errors import LabError
 from labhelpers.linux import fdb
 from labhelpers.linux.changes import Changes
 from labhelpers.linux.frames import FramePort
+from labhelpers.linux.learned import Learned
 from labhelpers.linux.netlink import NetlinkSocket
 from labhelpers.networks.weave.connection import Connection
 from labhelpers.networks.weave.settings import FAST
@@ -36,6 +37,8 @@ class FastWay:
     def __init__(self, router: Router) -> None:
         self._router = router
         self.port = FramePort(FAST, _PROBE)
+        #: whose frames come out of the tunnel, which do not pass by us
+        self.learned = Learned(FAST)
         self._kernel = NetlinkSocket()
         #: what stands in the kernel: MAC address and the node it is sent to
         self._written: dict[bytes, str] = {}
@@ -63,6 +66,13 @@ class FastWay:
             if connection is not None and frame[:6] == self._router.topology.me.name:
                 connection.fast_heard_at = time.monotonic()
 
+    def learn(self) -> None:
+        """Learn whose frames come out of the tunnel: in the other direction they would still go to everybody."""
+        peers = {one.address: one.peer for one in self._router.connections.values()}
+        for mac, end in self.learned.receive():
+            if end in peers:
+                self._router.switch.learn(mac, peers[end])
+
     def renew(self) -> None:
         """Write down exactly those that live behind neighbours to which VXLAN works."""
         now, macs = time.monotonic(), self._router.switch.macs
@@ -84,11 +94,7 @@ class FastWay:
         changes = Changes(self._kernel)
         with suppress(LabError):  # the port was removed: the frames stay with us
             fdb.set_remote(changes, mac.hex(":"), FAST, node)
-            changes.apply()
-            with suppress(LabError):  # it is there: of a router that was killed, or learned in another way
-                fdb.delete(changes, mac.hex(":"), FAST)
-                changes.apply()
-            fdb.add(changes, mac.hex(":"), FAST, sticky=True)
+            fdb.pin(changes, mac.hex(":"), FAST)
             changes.apply()
             self._written[mac] = node
 

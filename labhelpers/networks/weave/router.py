@@ -74,6 +74,7 @@ class Router:
         loop.add_reader(self._cable, self.switch.capture)
         if self.fast:
             loop.add_reader(self.fast.port, self.fast.receive)
+            loop.add_reader(self.fast.learned, self.fast.learn)
         self.switch.know(self.topology.graph)
         self._start(self._take_calls())
         self._start(self._gossip())

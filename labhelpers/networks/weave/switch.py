@@ -96,6 +96,10 @@ class Switch:
         for child in self._trees.get(carried.source, ()):
             self._queue(child, carried)
 
+    def learn(self, mac: bytes, peer: bytes) -> None:
+        """Somebody else says behind which peer an address lives."""
+        self._learn(mac, peer, self._clock())
+
     def _learn(self, mac: bytes, peer: bytes, now: float) -> None:
         if self.macs.learn(mac, peer, now):
             self.on_learned()
