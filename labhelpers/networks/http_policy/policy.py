@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from labhelpers.errors import AlreadyExists, BadInput, KernelFeatureMissing, Lab
 from labhelpers.linux import nft_library, process, tproxy
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
-from labhelpers.networks.http_policy.program import FOLDER
+from labhelpers.linux.told import FOLDER
 from labhelpers.networks.http_policy.rules import HttpRule, read_rules
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _PROGRAM = "labhelpers.networks.http_policy.program"
 _TABLE = "http_policy_"
 _PORTS = range(15001, 15101)  # on 127.0.0.1 of the node; Cilium's proxies are at such ports, too
 _TAKEN = "address already in use"
+_PATIENCE = 10.0  # seconds: a process that was killed may have its sockets a moment longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +114,13 @@ class HttpPolicy:
     def _start(self, port: int = 0) -> int:
         """Start the proxy; returns its port on 127.0.0.1, the lowest that is free."""
         rules = json.dumps(self._entries)
-        for one in [port] if port else _PORTS:
+        end = time.monotonic() + _PATIENCE
+        for one in itertools.repeat(port) if port else _PORTS:
             done = self.node.run([sys.executable, "-I", "-m", _PROGRAM, self.name, str(one), rules])
             if done.ok:
                 self._pid = int(done.stdout)
                 return one
-            if _TAKEN not in done.stderr:
+            if _TAKEN not in done.stderr or time.monotonic() > end:
                 break
         raise LabError(f"The proxy on {self.node.name} did not start: {done.stderr.strip()}", "Run doctor().")
 

@@ -18,6 +18,7 @@ from labhelpers.topology.model import Snapshot
 from labhelpers.trace.flows.firewall import Firewall
 from labhelpers.trace.flows.flow import DROPPED, FORWARDED, Flow, FlowSource
 from labhelpers.trace.flows.flows import Flows, Wanted
+from labhelpers.trace.flows.programs import Programs
 from labhelpers.trace.flows.recorder import Recorder
 
 __all__ = ["KnowsPolicies", "observe"]
@@ -76,14 +77,15 @@ def observe(
 
     with held(), ExitStack() as undo:
         sources: list[FlowSource] = []
-        for node in nodes:
-            source = Firewall(node)
-            undo.callback(source.close)
-            sources.append(source)
+        for node, root in nodes:
+            sources.append(Firewall(node))
+            undo.callback(sources[-1].close)
+            sources.append(Programs(node.name, root))
+            undo.callback(sources[-1].close)
         flows: list[Flows] = []
         recorder = Recorder(sources, enriched, lambda: flows[0].heard() if flows else None)
         undo.pop_all()
-        flows.append(Flows(recorder, wanted, tuple(one.name for one in nodes), follow=follow))
+        flows.append(Flows(recorder, wanted, tuple(one.name for one, _ in nodes), follow=follow))
         return flows[0]
 
 
@@ -110,11 +112,12 @@ def _one_of(what: str, given: str, choices: Sequence[str]) -> str:
     return given
 
 
-def _nodes(where: Any) -> list[NetworkNamespace]:
+def _nodes(where: Any) -> list[tuple[NetworkNamespace, str]]:
+    """Each node's network namespace, and its file system as seen from here."""
     if where is None:
         paths = dict(places())
         found = [
-            NetworkNamespace(one.name, paths[one.inode], one.inode)
+            (NetworkNamespace(one.name, paths[one.inode], one.inode), f"/proc/{one.pid}/root")
             for one in Snapshot.take()
             if one.role == "node" and one.inode in paths
         ]
@@ -128,4 +131,4 @@ def _nodes(where: Any) -> list[NetworkNamespace]:
         nodes = []
     if not nodes or not all(isinstance(one, Node) for one in nodes):
         raise BadInput(f"{where!r} has no nodes.", "Give a node, a lab, a cluster or an installed network, or nothing.")
-    return [one._kernel for one in nodes]
+    return [(one._kernel, one.root) for one in nodes]
