@@ -10,7 +10,7 @@ from labhelpers.conformance import across_nodes, network_model
 from labhelpers.course.facts import facts
 from labhelpers.errors import AlreadyExists, BadInput, ToolMissing
 from labhelpers.lab import Lab
-from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, PlainBridge, Weave
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Installed, Network, PlainBridge, Weave
 from labhelpers.networks.nat_outgoing import TABLE
 from labhelpers.networks.route import WireGuard
 from labhelpers.trace import walk
@@ -27,6 +27,8 @@ EVERY = {
     "calico bgp": Calico("bgp"),
     "calico wireguard": Calico(wireguard=True),
     "canal": Canal(),
+    "cilium nft vxlan": Cilium("nft"),
+    "cilium nft native": Cilium("nft", tunnel=""),
     "weave": Weave(),
     "weave sleeve": Weave(fast=False, npc=False),
     "weave encrypted": Weave(password="open sesame"),

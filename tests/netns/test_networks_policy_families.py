@@ -11,7 +11,7 @@ import pytest
 from labhelpers.conformance.policy import RECIPES, Recipe, truth_table
 from labhelpers.conformance.policy.recipes import CAST, OUTSIDE, cast
 from labhelpers.lab import Lab
-from labhelpers.networks import Calico, Canal, Flannel, Installed, Network, Weave
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Installed, Network, Weave
 
 ENFORCING = {
     "calico vxlan": Calico("vxlan"),
@@ -19,6 +19,7 @@ ENFORCING = {
     "calico ipip": Calico("ipip"),
     "calico wireguard": Calico(wireguard=True),
     "canal": Canal(),
+    "cilium nft": Cilium("nft"),
     "weave": Weave(),
 }
 
