@@ -110,7 +110,7 @@ class Installed:
 
     @property
     def enforcers(self) -> Mapping[str, Enforces]:
-        """What enforces policies, by the name of its node; ``{}`` for a network that enforces none.  Changes nothing."""
+        """What enforces policies, by the name of its node; ``{}`` where nobody does.  Changes nothing."""
         return dict(self._enforcers)
 
     def refused_by(self, source: str, destination: str, port: int, protocol: str) -> tuple[str, ...]:
