@@ -38,6 +38,8 @@ def connection_times(
 
     Raises:
         TimedOut: one was not opened.
+
+    Shell: none so quick; ``nc -z ADDRESS PORT`` opens one.
     """
     require_sandbox()
     times: list[float] = []

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from labhelpers.conformance.policy import RECIPES
 from labhelpers.errors import BadInput, KernelFeatureMissing, LabError, NeedsPrivilege, ToolMissing
+from labhelpers.lab.progress import Progress
 from labhelpers.linux import usage
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.records import Rows
 from labhelpers.measure import instruments
 from labhelpers.measure.comparison import AGAIN, Comparison
 from labhelpers.measure.entrant import BARE, Entrant, entrants
-from labhelpers.measure.progress import Progress
 from labhelpers.measure.properties import Properties, properties_of
 from labhelpers.measure.quantity import quantities_named
 from labhelpers.measure.site import Site, site

@@ -12,7 +12,7 @@ from labhelpers.measure.properties import Properties
 from labhelpers.measure.quantity import Quantity, quantities_named
 from labhelpers.measure.standing import NOT_RANKED, ONE_ROUND, Spread, Standing, places
 
-__all__ = ["Comparison"]
+__all__ = ["AGAIN", "Comparison"]
 
 #: the second cable, which is measured as if it were somebody else
 AGAIN = f"{BARE.name}, again"
@@ -61,7 +61,7 @@ class Comparison:
         if not found:
             raise NotFound(f"{asked.title} was not measured.", "Leave out only=…, or name it there.")
         noise = self.noise(quantity)
-        unranked = list(self.stand_ins) if asked.is_traffic else []
+        unranked = list(self.stand_ins) if asked.by_carrier else []
         placed = places(found, more_is_better=asked.more_is_better, noise=noise, unranked=unranked)
         if not asked.is_exact and not all(one.has_any for one in found.values()):
             placed = {name: NOT_RANKED if name in unranked else ONE_ROUND for name in found}
@@ -95,7 +95,7 @@ class Comparison:
             raise NotFound(f"There is no {missing} here.", f"Measured: {', '.join(self.spreads)}.") from None
         if not asked.is_exact and not (one.has_any and other.has_any):
             return False
-        if asked.is_traffic and self.stand_ins.keys() & {better, worse}:
+        if asked.by_carrier and self.stand_ins.keys() & {better, worse}:
             return False
         if asked.more_is_better:
             return other.is_below(one, self.noise(quantity))

@@ -20,8 +20,8 @@ class Quantity:
     more_is_better: bool
     #: how it is measured, in one sentence
     how: str
-    #: does it cost a moment of traffic in every round?
-    is_traffic: bool = False
+    #: does it depend on what carries packets, so that it says nothing of a product for which something stands in?
+    by_carrier: bool = True
     #: is it the same in every run, so that once is enough?
     is_exact: bool = False
 
@@ -33,24 +33,23 @@ class Quantity:
 _ALL = (
     Quantity(
         "throughput", "TCP from node to node", "Gbit/s", True,
-        "iperf3, one stream from a pod to a pod of the other node; what arrived.", is_traffic=True,
+        "iperf3, one stream from a pod to a pod of the other node; what arrived.",
     ),
     Quantity(
         "processor", "processor time", "s/Gbit", False,
         "What iperf3's two ends and the network's own programs used of the processors meanwhile, for each gigabit.",
-        is_traffic=True,
     ),
     Quantity(
         "latency", "there and back, node to node", "µs", False,
-        "The quickest of a flood of pings to a pod of the other node.", is_traffic=True,
+        "The quickest of a flood of pings to a pod of the other node.",
     ),
     Quantity(
         "same-node", "there and back, same node", "µs", False,
-        "The quickest of a flood of pings to a pod of the same node.", is_traffic=True,
+        "The quickest of a flood of pings to a pod of the same node.", by_carrier=False,
     ),
     Quantity(
         "connections", "new TCP connections, one after the other", "/s", True,
-        "One second divided by the median time of opening a connection to a pod of the other node.", is_traffic=True,
+        "One second divided by the median time of opening a connection to a pod of the other node.",
     ),
     Quantity("ready", "network ready on 2 nodes", "ms", False, "From installing it until each node has its ways."),
     Quantity("pod", "first pod", "ms", False, "From CNI's ADD until the pod has answered a pod of the other node."),
@@ -58,11 +57,11 @@ _ALL = (
     Quantity(
         "lines", "state in the kernel", "lines/pod", False,
         "Interfaces, addresses, routes, rules, neighbours, forwarding entries and parts of nftables that a pod adds to "
-        "both nodes together, with a policy that selects it.", is_exact=True,
+        "both nodes together, with a policy that selects it.", by_carrier=False, is_exact=True,
     ),
     Quantity(
         "rules", "a connection among 1000 policies", "times", False,
-        "The quickest connection with 1000 policies that do not select its pods, to that with 10.",
+        "The quickest connection with 1000 policies that do not select its pods, to that with 10.", by_carrier=False,
     ),
 )  # fmt: skip
 

@@ -7,8 +7,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from labhelpers.lab.journal import Commands
+from labhelpers.lab.progress import Progress
 from labhelpers.linux.records import Rows
 from labhelpers.trace.hop import Walk
+from labhelpers.views.progress_bar import show_progress
 from labhelpers.views.tables import table_of
 from labhelpers.views.walk_html import walk_html
 from labhelpers.views.walk_text import walk_text
@@ -38,6 +40,9 @@ def register() -> None:
     # by name: most notebooks have no use for policies, and need not import them
     for name in ("explain.Explanation", "table.TruthTable"):
         _register_policy(text, html, *name.split("."))
+    text.for_type_by_name("labhelpers.measure.comparison", "Comparison", _comparison_text)
+    html.for_type_by_name("labhelpers.measure.comparison", "Comparison", _comparison_html)
+    Progress.shown_by = staticmethod(show_progress)
     # by name: most notebooks have no use for CNI, and need not import it
     text.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_text)
     html.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_html)
@@ -64,6 +69,18 @@ def _policy(function: str, found: Any) -> str:
 
 def _rows(rows: Rows[Any]) -> str:
     return str(table_of(rows))
+
+
+def _comparison_text(comparison: Any, printer: Any, cycle: bool) -> None:
+    from labhelpers.views.comparison import comparison_text
+
+    printer.text(comparison_text(comparison))
+
+
+def _comparison_html(comparison: Any) -> str:
+    from labhelpers.views.comparison import comparison_html
+
+    return comparison_html(comparison)
 
 
 def _wire_text(operation: Any, printer: Any, cycle: bool) -> None:

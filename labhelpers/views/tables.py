@@ -53,6 +53,11 @@ class Table:
         )
 
 
+def _number(value: float) -> str:
+    """Three digits: more would be noise."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _state(link: Link) -> str:
     if not link.up:
         return "DOWN"
@@ -139,13 +144,36 @@ _COLUMNS: dict[type, dict[str, Cell]] = {
 }
 
 
+#: the same by name: most notebooks have no use for these, and need not import them
+_BY_NAME: dict[str, dict[str, Cell]] = {
+    "labhelpers.measure.standing.Standing": {
+        "place": lambda row: row.place,
+        "network": lambda row: row.network,
+        "median": lambda row: f"{_number(row.value)} {row.unit}",
+        "from": lambda row: _number(row.low),
+        "to": lambda row: _number(row.high),
+        "to bare veth": lambda row: f"{row.ratio:.2f}" if row.ratio else "",
+        "note": lambda row: row.note,
+    },
+    "labhelpers.measure.properties.Properties": {
+        "network": lambda row: row.network,
+        "policies: as they ought to be": lambda row: row.policy,
+        "on the wire between nodes": lambda row: row.wire,
+        "flow log answers": lambda row: row.observed,
+        "it does not say": lambda row: row.unseen,
+        "note": lambda row: row.stand_in,
+    },
+}
+
+
 def table_of(rows: Rows[Any] | Iterable[Any], caption: str = "") -> Table:
     """A table of records.  Columns that are empty in every row are left out."""
     records = tuple(rows)
     caption = caption or getattr(rows, "title", "")
     if not records:
         return Table(caption or "rows", (), ())
-    columns = _COLUMNS.get(type(records[0])) or _plain(type(records[0]))
+    kind = type(records[0])
+    columns = _COLUMNS.get(kind) or _BY_NAME.get(f"{kind.__module__}.{kind.__qualname__}") or _plain(kind)
     texts = [tuple(str(cell(row)) for cell in columns.values()) for row in records]
     kept = [i for i, name in enumerate(columns) if not name or any(row[i] for row in texts)]
     names = tuple(columns)
