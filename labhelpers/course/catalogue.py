@@ -35,6 +35,7 @@ CHAPTERS = (
     Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),
     Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
     Chapter("10", "Capstone: write your own CNI plugin", 180, "10-capstone.ipynb"),
+    Chapter("11", "The clinic: broken networks", 120, "11-clinic.ipynb"),
 )
 
 

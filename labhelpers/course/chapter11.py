@@ -25,7 +25,7 @@ def _discharged(name: str) -> Iterator[Todo]:
     shell = get_ipython()
     case = shell.user_ns.get("case") if shell else None
     if not isinstance(case, Case) or case.id != name:
-        raise NotFound(f"The case {name} is not here.")
+        raise NotFound(f"Case {name} is not here.")
     yield Todo(
         case.solved, "you said what is wrong, with evidence", "case.answer(where, why, evidence) was not right yet"
     )
@@ -47,11 +47,11 @@ def _case(number: int, title: str, name: str, hints: tuple[str, ...], solution: 
     )
 
 
-_IN_CLUSTERS = ("no-names-out",)
+_IN_CLUSTERS = ("32",)
 
 EXERCISES = (
     _case(
-        1, "no way across", "no-way-across",
+        1, "no way across", "6",
         ("Follow a packet: `walk(pod_a, pod_c)`. Where is its last hop?", "Compare `ip route` of the two nodes."),
         """
             case.answer("node-1", "route", "ip route")
@@ -63,7 +63,7 @@ EXERCISES = (
         """,
     ),
     _case(
-        2, "refused", "only-localhost",
+        2, "refused", "9",
         ("Refused means that the packet arrived.", "`ss -ltn` in pod-b: who listens, and on which address?"),
         """
             case.answer("pod-b", "process", "ss -ltn")
@@ -77,7 +77,7 @@ EXERCISES = (
         """,
     ),
     _case(
-        3, "everything looks right", "port-of-another",
+        3, "everything looks right", "20",
         ("Capture in pod-a and in pod-b while pod-c pings pod-b.", "Behind which port does node-1's bridge see pod-b?"),
         """
             case.answer("node-1", "fdb", "bridge fdb show br cni0")
@@ -90,7 +90,7 @@ EXERCISES = (
         """,
     ),
     _case(
-        4, "by name", "no-names-out",
+        4, "by name", "32",
         ("What does a client do before it opens a connection?", "`explain`: whom may shop/web send to, on which port?"),
         """
             case.answer("shop/web-out", "policy", "kubectl get networkpolicy -n shop web-out -o yaml")
@@ -104,7 +104,7 @@ EXERCISES = (
         """,
     ),
     _case(
-        5, "two silences", "two-silences",
+        5, "two silences", "39",
         ("Two things are wrong. The second shows when the first is mended.",
          "One of them is about one address only, and about the way back.",
          "The other is about one port only: what do the rules of nftables on node-2 say?"),

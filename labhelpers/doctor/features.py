@@ -10,7 +10,7 @@ from labhelpers.linux import trial_network as net
 
 __all__ = ["AS_ROOT", "FEATURES"]
 
-_ALL = chapters("00-10")
+_ALL = chapters("00-11")
 AS_ROOT = "start the notebook as root"
 _OTHER_PLUGINS = Instead("the bridge plugin, which shows the same steps", ("bridge",))
 
@@ -65,7 +65,7 @@ FEATURES = (
     # ---- interfaces
     _device("veth", "veth: a cable with two ends", _ALL),
     _device("bridge", "bridge: a switch", _ALL),
-    _device("vxlan", "VXLAN: Flannel's overlay", chapters("06-09")),
+    _device("vxlan", "VXLAN: Flannel's overlay", chapters("06-09", "11")),
     _device(
         "ipip",
         "IP in IP: Calico's tunnel",
@@ -125,7 +125,7 @@ FEATURES = (
     Feature(
         id="packet-sockets",
         what="packet sockets: frames are seen as they pass",
-        chapters=chapters("02-03", "06-09"),
+        chapters=chapters("02-03", "06-09", "11"),
         trial=net.packet_socket,
     ),
     Feature(
@@ -152,14 +152,14 @@ FEATURES = (
     Feature(
         id="nft-tables",
         what="nf_tables: firewall rules",
-        chapters=chapters("01", "03-04", "06-09"),
+        chapters=chapters("01", "03-04", "06-09", "11"),
         trial=net.nft_chain,
         module="nf_tables",
     ),
     Feature(
         id="nft-nat",
         what="nf_tables with NAT",
-        chapters=chapters("03-04", "07-09"),
+        chapters=chapters("03-04", "07-09", "11"),
         trial=net.nft_masquerade,
         module="nft_masq",
     ),

@@ -9,26 +9,28 @@ from labhelpers.doctor.probe import Instead, Outcome, Program, chapters
 
 __all__ = ["PROGRAMS", "look_up"]
 
-_ALL = chapters("00-10")
+_ALL = chapters("00-11")
 
 PROGRAMS = (
     Program(id="ip", what="ip: interfaces, addresses, routes", chapters=_ALL, package="iproute2"),
     Program(
         id="bridge-program",
         what="bridge: ports and learned MAC addresses",
-        chapters=chapters("02", "06", "09"),
+        chapters=chapters("02", "06", "09", "11"),
         package="iproute2",
         files=("bridge",),
     ),
-    Program(id="ss", what="ss: who listens on which port", chapters=chapters("01"), package="iproute2"),
-    Program(id="nft", what="nft: firewall rules and NAT", chapters=chapters("01", "03", "06-08"), package="nftables"),
+    Program(id="ss", what="ss: who listens on which port", chapters=chapters("01", "11"), package="iproute2"),
+    Program(
+        id="nft", what="nft: firewall rules and NAT", chapters=chapters("01", "03", "06-08", "11"), package="nftables"
+    ),
     Program(
         id="iptables",
         what="iptables: with it CNI plugins write rules",
         chapters=chapters("04"),
         package="iptables",
     ),
-    Program(id="ping-program", what="ping", chapters=chapters("02"), package="iputils-ping", files=("ping",)),
+    Program(id="ping-program", what="ping", chapters=chapters("02", "11"), package="iputils-ping", files=("ping",)),
     Program(
         id="nsenter",
         what="nsenter: into a namespace by process",
@@ -45,14 +47,17 @@ PROGRAMS = (
     Program(
         id="sysctl",
         what="sysctl: settings of a namespace",
-        chapters=chapters("01-03", "06"),
+        chapters=chapters("01-03", "06", "11"),
         package="procps",
         instead=Instead("the files below /proc/sys"),
     ),
     Program(
-        id="openssl", what="openssl: the API server's certificate", chapters=chapters("05", "08-09"), package="openssl"
+        id="openssl",
+        what="openssl: the API server's certificate",
+        chapters=chapters("05", "08-09", "11"),
+        package="openssl",
     ),
-    Program(id="kubectl", what="kubectl", chapters=chapters("05", "08-09"), package="kubernetes-client"),
+    Program(id="kubectl", what="kubectl", chapters=chapters("05", "08-09", "11"), package="kubernetes-client"),
     Program(
         id="cni-plugins",
         what="CNI plugins: the reference ones",
@@ -61,12 +66,17 @@ PROGRAMS = (
         files=("bridge", "ptp", "host-local", "loopback", "portmap", "bandwidth", "tuning", "firewall"),
         folders=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"),
     ),
-    Program(id="bird", what="BIRD: speaks BGP", chapters=chapters("06-07", "09"), package="bird2"),
-    Program(id="nginx", what="nginx: a web server in pods", chapters=chapters("05", "08-09"), package="nginx-light"),
+    Program(id="bird", what="BIRD: speaks BGP", chapters=chapters("06-07", "09", "11"), package="bird2"),
     Program(
-        id="busybox", what="busybox: a small system in pods", chapters=chapters("05", "08-09"), package="busybox-static"
+        id="nginx", what="nginx: a web server in pods", chapters=chapters("05", "08-09", "11"), package="nginx-light"
     ),
-    Program(id="dnsmasq", what="dnsmasq: answers names", chapters=chapters("08-09"), package="dnsmasq-base"),
+    Program(
+        id="busybox",
+        what="busybox: a small system in pods",
+        chapters=chapters("05", "08-09", "11"),
+        package="busybox-static",
+    ),
+    Program(id="dnsmasq", what="dnsmasq: answers names", chapters=chapters("08-09", "11"), package="dnsmasq-base"),
     Program(id="iperf3", what="iperf3: measures throughput", chapters=chapters("06-07"), package="iperf3"),
     Program(
         id="wireguard-go",
@@ -75,7 +85,7 @@ PROGRAMS = (
         package="wireguard-go",
         instead=Instead("the kernel's own WireGuard", ("wireguard",)),
     ),
-    Program(id="wg", what="wg: shows WireGuard", chapters=chapters("06"), package="wireguard-tools"),
+    Program(id="wg", what="wg: shows WireGuard", chapters=chapters("06", "11"), package="wireguard-tools"),
 )
 
 

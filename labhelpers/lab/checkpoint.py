@@ -49,6 +49,7 @@ _STATES: dict[str, Callable[[Lab], None]] = {
     "08": _empty,
     "09": _empty,
     "10": _one_node,
+    "11": _empty,
 }
 
 

@@ -63,7 +63,7 @@ def test_faults_of_clusters() -> None:
 
 def _fall_ill_and_get_well(ward: Ward, id: str) -> None:
     fault = FAULTS[id]
-    case = Case(id, fault.level, (fault,), ward=ward)
+    case = Case("1", fault.level, (fault,), ward=ward)
     pages = isinstance(ward, LabWard) and ward.pages()  # the quick one first
     assert (pages and not pages.ok) or not all(row.ok for row in ward.requirements()), f"{id}: nothing is wrong"
     assert not case.answer(fault.where, _another(fault.layer), fault.evidence).ok
@@ -106,7 +106,7 @@ def test_pairs_and_red_herrings(id: str) -> None:
             do(case._ward, fault.cure, check=True)
         healthy(case)
         (entry,) = clinic.chart()
-        assert (entry.case, entry.solved, entry.repaired, entry.answers) == (id, True, True, len(names))
+        assert (entry.solved, entry.repaired, entry.answers) == (True, True, len(names))
     finally:
         Lab()
 
@@ -133,7 +133,7 @@ def test_a_case_from_admission_to_debrief(capsys: pytest.CaptureFixture[str]) ->
         for words in ("node-1: route.", "ip route delete 10.0.2.0/24", "node-1$ ip route add", "pod-a to pod-c"):
             assert words in story
         (entry,) = clinic.chart()
-        assert (entry.case, entry.level, entry.solved, entry.repaired) == ("no-way-across", 1, True, True)
+        assert (entry.level, entry.solved, entry.repaired) == (1, True, True)
         assert (entry.hints, entry.answers) == (4, 2)
     finally:
         Lab()

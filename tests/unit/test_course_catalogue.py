@@ -19,7 +19,7 @@ def test_the_chapters_written_are_the_notebooks_there_are() -> None:
 
 
 def test_chapters_are_numbered_in_order() -> None:
-    assert [chapter.number for chapter in catalogue.CHAPTERS] == [f"{n:02}" for n in range(11)]
+    assert [chapter.number for chapter in catalogue.CHAPTERS] == [f"{n:02}" for n in range(12)]
 
 
 def test_there_are_exercises_and_their_ids_count_up() -> None:

@@ -11,8 +11,9 @@ from labhelpers.course.clinic.case import Case
 from labhelpers.course.clinic.fault import Fault, Step
 from labhelpers.errors import BadInput, NotFound
 
-__all__ = ["FAULTS", "HERRINGS", "PAIRS", "admit", "cases"]
+__all__ = ["FAULTS", "HERRINGS", "NUMBERED", "PAIRS", "admit", "cases"]
 
+_HARDEST = 4
 FAULTS: dict[str, Fault] = {fault.id: fault for fault in (*in_labs.FAULTS, *in_clusters.FAULTS)}
 
 #: two things are wrong, and while one is, the other is hard to see
@@ -44,10 +45,21 @@ HERRINGS: dict[str, tuple[str, tuple[Step, ...]]] = {
     ),
 }  # fmt: skip
 
+#: the number of a case is its place here: a name would tell too much, so new cases come last
+NUMBERED = (
+    "link-down", "host-end-down", "unplugged", "no-address", "no-default-route", "no-way-across",
+    "nobody-listens", "no-forwarding", "only-localhost", "wrong-gateway", "wrong-next-hop", "bridge-down",
+    "twin-address", "wide-prefix", "firewall-on-node", "underlay-port-down", "tunnel-to-nobody",
+    "wrong-neighbour", "no-arp", "port-of-another", "black-hole-back", "firewall-in-pod", "masqueraded",
+    "small-underlay", "own-table", "isolated-ports", "way-back-elsewhere", "session-off", "somebody-elses-key",
+    "closed-port", "wrong-label", "no-names-out", "names-asleep", "own-resolver", "misspelt-plugin",
+    "two-addresses", "wrong-door", "two-cables", "two-silences", "two-at-home", "old-wires", "busy-node",
+)  # fmt: skip
+
 
 def cases(level: int | None = None) -> tuple[str, ...]:
-    """The names of all cases, or of those of one level."""
-    return tuple(id for id in (*FAULTS, *PAIRS, *HERRINGS) if level is None or _level(id) == level)
+    """The numbers of all cases, or of those of one level."""
+    return tuple(str(number) for number, id in enumerate(NUMBERED, 1) if level is None or _level(id) == level)
 
 
 def admit(case: str = "", *, level: int = 1, seed: int | None = None) -> Case:
@@ -56,28 +68,25 @@ def admit(case: str = "", *, level: int = 1, seed: int | None = None) -> Case:
     In a notebook the network is then at hand by its names: ``lab``, ``node_1``, ``pod_a`` … or ``cluster``.
 
     Args:
-        case: its name; without one it is drawn at random.
-        level: 1 (easy) to 5, for a random one.
+        case: its number, or its name; without one it is drawn at random.
+        level: 1 (found at the first look) to 4, for a random one.
         seed: the same seed draws the same case.
 
     Raises:
-        NotFound: there is no case of this name.
+        NotFound: there is no such case.
         BadInput: there is no such level.
         LabError: the network could not be built; see there.
     """
     if not case:
         if not cases(level):
-            raise BadInput(f"There is no level {level!r}.", "Choose 1, 2, 3, 4 or 5.")
+            raise BadInput(f"There is no level {level!r}.", "Choose 1, 2, 3 or 4.")
         case = random.Random(seed).choice(cases(level))
-    if case in PAIRS:
-        made = Case(case, _level(case), tuple(FAULTS[id] for id in PAIRS[case]))
-    elif case in HERRINGS:
-        fault, odd = HERRINGS[case]
-        made = Case(case, _level(case), (FAULTS[fault],), odd)
-    elif case in FAULTS:
-        made = Case(case, _level(case), (FAULTS[case],))
-    else:
-        raise NotFound(f"There is no case {case!r}.", f"There are: {', '.join(cases())}.")
+    id = NUMBERED[int(case) - 1] if case in cases() else case
+    if id not in NUMBERED:
+        raise NotFound(f"There is no case {case!r}.", f"Cases have numbers from 1 to {len(NUMBERED)}.")
+    number = str(NUMBERED.index(id) + 1)
+    first, odd = HERRINGS.get(id, (id, ()))
+    made = Case(number, _level(id), tuple(FAULTS[one] for one in PAIRS.get(id, (first,))), odd)
     shell = get_ipython()
     if shell is not None:
         shell.push(made.gives)
@@ -86,7 +95,7 @@ def admit(case: str = "", *, level: int = 1, seed: int | None = None) -> Case:
 
 def _level(id: str) -> int:
     if id in PAIRS:
-        return min(5, max(FAULTS[one].level for one in PAIRS[id]) + 1)
+        return min(_HARDEST, max(FAULTS[one].level for one in PAIRS[id]) + 1)
     if id in HERRINGS:
-        return min(5, FAULTS[HERRINGS[id][0]].level + 1)
+        return min(_HARDEST, FAULTS[HERRINGS[id][0]].level + 1)
     return FAULTS[id].level

@@ -26,8 +26,8 @@ class Case:
     """What ``admit`` returns.  In a notebook it shows what somebody complains of.
 
     Args:
-        id: its name.
-        level: 1 (found at the first look) to 5.
+        id: its number.
+        level: 1 (found at the first look) to 4.
         faults: what is wrong; two of them are a pair.
         odd: steps that change something and harm nobody.
         ward: a healthy network; by default a new one is built.

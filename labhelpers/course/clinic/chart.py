@@ -35,7 +35,9 @@ class Entry:
 
 def chart() -> Rows[Entry]:
     """The cases so far.  Changes nothing."""
-    return Rows([Entry(case, **kept) for case, kept in sorted(_read().items())], "cases so far")
+    return Rows(
+        [Entry(case, **kept) for case, kept in sorted(_read().items(), key=lambda one: int(one[0]))], "cases so far"
+    )
 
 
 def note(case: str, **news: Any) -> None:
@@ -60,5 +62,6 @@ def _read() -> dict[str, dict[str, Any]]:
 
 def _understood(value: Any) -> dict[str, dict[str, Any]]:
     for case, kept in value["cases"].items():
+        int(case)
         Entry(case, **kept)
     return dict(value["cases"])
