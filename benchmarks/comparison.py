@@ -7,8 +7,10 @@ import time
 
 from benchmarks._measure import options
 from benchmarks._sandbox import move_into_sandbox
+from labhelpers.lab.progress import Progress
 from labhelpers.measure import Entrant, compare, every_network
 from labhelpers.views.comparison import comparison_text
+from labhelpers.views.progress_bar import show_progress
 from labhelpers.views.tables import table_of
 
 _MOST = 300.0  # seconds for all networks, three rounds of two seconds
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--plot", default="", help="write the picture into this file")
     chosen = parser.parse_args()
     move_into_sandbox()
+    Progress.shown_by = staticmethod(show_progress)
     start = time.perf_counter()
     found = compare(_chosen(chosen.network), rounds=chosen.rounds, seconds=chosen.seconds)
     seconds = time.perf_counter() - start

@@ -1,8 +1,7 @@
-"""How far a measurement is, for whoever shows it: a terminal here, a bar in a notebook."""
+"""How far something is that takes minutes, for whoever shows it.  It prints nothing itself."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -24,7 +23,7 @@ class Progress:
         self.total, self.done, self.doing = total, 0, ""
         self._began = time.monotonic()
         shown_by = type(self).shown_by
-        self._tell = shown_by(self) if shown_by is not None else self._on_terminal
+        self._tell = shown_by(self) if shown_by is not None else lambda: None
 
     def step(self, doing: str) -> None:
         """The next one begins."""
@@ -47,7 +46,3 @@ class Progress:
             return ""
         left = f", about {self.left:.0f} s left" if self.done else ""
         return f"{self.done} of {self.total}: {self.doing}{left}"
-
-    def _on_terminal(self) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{self}", end="", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
-"""A bar in a notebook for what takes minutes; it goes when the work is done."""
+"""How far something is that takes minutes: a bar in a notebook, which goes when the work is done; a line elsewhere."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from labhelpers.lab.progress import Progress
@@ -10,7 +11,15 @@ __all__ = ["show_progress"]
 
 
 def show_progress(progress: Progress) -> Callable[[], None]:
-    """Show a bar in the cell that runs; what is returned is to be called after each change."""
+    """Show it in the cell that runs, or on the terminal, if there is one; what is returned tells of each change."""
+    from IPython.core.getipython import get_ipython
+
+    if hasattr(get_ipython(), "kernel"):
+        return _bar(progress)
+    return _line(progress) if sys.stderr.isatty() else lambda: None
+
+
+def _bar(progress: Progress) -> Callable[[], None]:
     from IPython.display import display
     from ipywidgets import HBox, IntProgress, Label
 
@@ -25,3 +34,7 @@ def show_progress(progress: Progress) -> Callable[[], None]:
                 one.close()
 
     return tell
+
+
+def _line(progress: Progress) -> Callable[[], None]:
+    return lambda: print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
