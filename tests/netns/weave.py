@@ -17,7 +17,7 @@ from labhelpers.networks.route.mesh import Mesh
 from labhelpers.networks.weave import messages
 from labhelpers.networks.weave.announcement import Announcement
 from labhelpers.networks.weave.session import Session, new_keys
-from labhelpers.networks.weave.settings import PORT, ROUTER
+from labhelpers.networks.weave.settings import FAST, PORT, ROUTER
 from tests.netns.kernel import bridge, eventually
 from tests.netns.wire import Outer
 
@@ -29,7 +29,7 @@ __all__ = [
     "Woven",
     "calling",
     "forge",
-    "forwarding",
+    "is_carried",
     "sealed_datagrams",
     "senders",
     "woven",
@@ -188,7 +188,8 @@ def senders(packets: list[Outer], port: int) -> set[tuple[str, str]]:
     }
 
 
-def forwarding(pod: CniPod, node: str) -> Any:
-    """Of this pod's MAC address, in the forwarding database of a node's bridge."""
+def is_carried(pod: CniPod, node: str) -> bool:
+    """Does the kernel of this node carry what is sent to the pod?"""
     mac = pod.links()["eth0"].mac
-    return [one for one in bridge("fdb", "show", "br", "weave", namespace=node) if one["mac"] == mac]
+    entries = bridge("fdb", "show", "br", "weave", namespace=node)
+    return any((one["mac"], one["ifname"]) == (mac, FAST) for one in entries)

@@ -7,6 +7,7 @@ vSwitch.  Whether VXLAN gets through is tried all the time; where it does not, f
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -40,10 +41,14 @@ class FastWay:
         #: whose frames come out of the tunnel, which do not pass by us
         self.learned = Learned(FAST)
         self._kernel = NetlinkSocket()
-        #: what stands in the kernel: MAC address and the node it is sent to
-        self._written: dict[bytes, str] = {}
+        #: what stands in the kernel: MAC address and the node it is sent to; also of a router that was killed
+        self._written = self._found()
         #: neighbours whose tunnel end is written down, for probes
         self._ends: dict[bytes, str] = {}
+
+    def _found(self) -> dict[bytes, str]:
+        entries = fdb.dump(self._kernel, {socket.if_nametoindex(FAST): FAST})
+        return {bytes.fromhex(one.mac.replace(":", "")): one.destination for one in entries if one.destination}
 
     def show_life(self, connection: Connection) -> None:
         """Send a probe by VXLAN: to the neighbour's own name, which is written down as being behind its node."""
