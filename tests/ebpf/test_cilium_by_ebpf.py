@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from labhelpers.cni import CniPod
 from labhelpers.conformance.across import across_nodes
@@ -17,9 +20,15 @@ from labhelpers.conformance.network import network_model
 from labhelpers.conformance.policy import RECIPES, Recipe, truth_table
 from labhelpers.conformance.policy.recipes import CAST, OUTSIDE
 from labhelpers.errors import BadInput
+from labhelpers.lab import Node
+from labhelpers.linux.bpf import find
+from labhelpers.linux.bpf.program import Program
 from labhelpers.networks.cilium.datapath import INVALID_SOURCE, POLICY, Allowed, Service
 from labhelpers.networks.cilium.ebpf.loaded import Loaded
-from tests.ebpf.ebpf_lab import EbpfLab, ebpf_lab
+from labhelpers.networks.cilium.ebpf.reasons import NOT_IPV4
+from tests.ebpf.ebpf_lab import EbpfLab, ebpf_lab, programs_of
+
+DROPPED = 2  # TC_ACT_SHOT
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["vxlan", "native"])
@@ -326,6 +335,63 @@ def test_a_policy_is_about_the_pod_behind_a_service(made: EbpfLab) -> None:
     finally:
         made.services = ()
         made.apply()
+
+
+def test_programs_and_their_tables_are_shown(made: EbpfLab) -> None:
+    made.enforce([])
+    tables = made.datapaths[0].tables()
+    cables = {one.interface for one in tables["endpoints"]}
+    expected = dict.fromkeys(cables, "from_pod") | {"eth0": "from_uplink"}
+    if made.tunnel:
+        expected["cilium_vxlan"] = "from_overlay"
+    assert {one.interface: one.program for one in tables["programs"]} == expected
+    assert {one.maps for one in tables["programs"]} == {len(tables["maps"])}
+    assert tables["maps"]["endpoints"].entries == len(cables)
+    assert all(one.machine_code > 1000 for one in tables["programs"])
+
+
+def test_nothing_but_ipv4_leaves_a_pod(made: EbpfLab) -> None:
+    made.enforce([])
+    web, api = strangers(made)
+    with web.node.capture("eth0") as wire:
+        with web._kernel.visit(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as raw:
+            raw.bind(("eth0", 0))
+            mac = bytes.fromhex(next(one.mac for one in web.links() if one.name == "eth0").replace(":", ""))
+            raw.send(b"\xff" * 6 + mac + b"\x86\xdd" + bytes(60))
+            raw.send(b"\xff" * 6 + mac + b"\x88\xb5" + bytes(60))
+        assert web.ping(api, timeout=30)
+        assert wire.wait_for(lambda one: "echo reply" in one.summary, 30)
+    assert {one.protocol for one in wire.packets} <= {"ICMP", "ARP", "VXLAN"}
+    assert [one.packets for one in made.on(web).counters().where(what=NOT_IPV4)] == [2]
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+def test_no_packet_whatever_it_is_reaches_a_pod_that_hears_nobody(made: EbpfLab, data: st.DataObject) -> None:
+    """Any bytes at all, given to the program at eth0: what is for the pod is dropped."""
+    if made.objects["networkpolicies"] != deny_all():
+        made.enforce(deny_all())
+    db = next(one for one in made.objects["pods"] if one["metadata"]["name"] == "db")["status"]["podIP"]
+    rest = data.draw(st.binary(max_size=120))
+    first = data.draw(st.sampled_from([0x45, 0x46, 0x4F, 0x44, 0x40, 0x60]))
+    protocol = data.draw(st.sampled_from([1, 6, 17, 4, 47, 132, 255]))
+    fragment = data.draw(st.sampled_from([0, 0x2000, 0x1FFF, 0x2001]))
+    header = struct.pack("!BBHHHBBH4s", first, 0, 20 + len(rest), 7, fragment, 64, protocol, 0, bytes([10, 0, 9, 9]))
+    packet = bytes(12) + b"\x08\x00" + header + socket.inet_aton(db) + rest
+    with at_uplink(made.pods["shop/db"].node) as loaded:
+        # the kernel makes no packet of less than an IP header
+        cut = packet[: data.draw(st.integers(34, len(packet)))]
+        assert [loaded.run(one)[0] for one in (packet, cut)] == [DROPPED, DROPPED]
+
+
+@contextmanager
+def at_uplink(node: Node) -> Iterator[Program]:
+    """The program at a node's eth0."""
+    loaded = Program(find.open_program(programs_of(node)["eth0"]), "from_uplink")
+    try:
+        yield loaded
+    finally:
+        loaded.close()
 
 
 def neighbours(made: EbpfLab) -> tuple[CniPod, CniPod]:

@@ -79,13 +79,17 @@ INLINE void tell(struct packet *p, enum reason reason) {
 	submit(event, 0);
 }
 
-INLINE int drop(struct __sk_buff *skb, struct packet *p, enum reason reason) {
-	__u32 index = p->direction * REASONS + reason;
+INLINE void count(struct __sk_buff *skb, enum direction direction, enum reason reason) {
+	__u32 index = direction * REASONS + reason;
 	struct count *count = look_up(&drops, &index);
 	if (count) {
 		__sync_fetch_and_add(&count->packets, 1);
 		__sync_fetch_and_add(&count->bytes, skb->len);
 	}
+}
+
+INLINE int drop(struct __sk_buff *skb, struct packet *p, enum reason reason) {
+	count(skb, p->direction, reason);
 	tell(p, reason);
 	return TC_ACT_SHOT;
 }
@@ -93,10 +97,12 @@ INLINE int drop(struct __sk_buff *skb, struct packet *p, enum reason reason) {
 /* Read the headers.  Returns a reason if that is not possible. */
 INLINE enum reason read(struct __sk_buff *skb, struct packet *p) {
 	struct iphdr ip;
-	if (load(skb, IP_AT, &ip, sizeof(ip)) || ip.ihl < 5)
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
 		return NOT_READABLE;
 	p->flow.source = ip.saddr;
 	p->flow.destination = ip.daddr;
+	if (ip.version != 4 || ip.ihl < 5)
+		return NOT_READABLE;
 	p->flow.protocol = ip.protocol;
 	p->ttl = ip.ttl;
 	p->payload = IP_AT + ip.ihl * 4;
@@ -429,7 +435,10 @@ INLINE int answer_arp(struct __sk_buff *skb) {
 PROGRAM int from_pod(struct __sk_buff *skb) {
 	if (skb->protocol == NETWORK_ORDER_16(ETH_P_ARP))
 		return answer_arp(skb);
-	return skb->protocol == NETWORK_ORDER_16(ETH_P_IP) ? handle(skb, POD, 0) : TC_ACT_OK;
+	if (skb->protocol == NETWORK_ORDER_16(ETH_P_IP))
+		return handle(skb, POD, 0);
+	count(skb, EGRESS, NOT_IPV4); /* policies are about IPv4: nothing else may pass them by */
+	return TC_ACT_SHOT;
 }
 
 /* At the node's eth0. */

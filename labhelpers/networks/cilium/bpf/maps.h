@@ -110,7 +110,7 @@ MAP(backends, BPF_MAP_TYPE_HASH, struct slot, struct target, 8192, BPF_F_NO_PREA
 MAP(translations, BPF_MAP_TYPE_LRU_HASH, struct flow, struct target, 16384, 0);
 
 /* What happened, for whoever listens. */
-enum reason { FORWARDED, POLICY_DENIED, INVALID_SOURCE, NO_BACKEND, NO_FIRST_FRAGMENT, NOT_READABLE, REASONS };
+enum reason { FORWARDED, POLICY_DENIED, INVALID_SOURCE, NO_BACKEND, NO_FIRST_FRAGMENT, NOT_READABLE, NOT_IPV4, REASONS };
 struct event {
 	__u64 time; /* nanoseconds since the machine started */
 	__be32 source, destination;

@@ -77,9 +77,14 @@ class EbpfDatapath:
             return show.counters(loaded.maps)
 
     def tables(self) -> Mapping[str, Rows[Any]]:
-        """See ``Datapath.tables``.  Shell: ``bpftool map dump name NAME``."""
+        """See ``Datapath.tables``; and ``maps`` and ``programs``, which only eBPF has.
+
+        Shell: ``bpftool map dump name NAME``, ``bpftool map show``, ``bpftool net show``.
+        """
         with Loaded.at(self._namespace) as loaded, self._namespace.socket() as socket:
-            return show.tables(loaded.maps, {one.index: one.name for one in link.dump(socket)})
+            links = link.dump(socket)
+            found = show.tables(loaded.maps, {one.index: one.name for one in links})
+            return {**found, "programs": show.programs(socket, links)}
 
     def events(self) -> Events:
         """See ``Datapath.events``.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labhelpers.linux.bpf.maps import Map
-from labhelpers.linux.records import Rows
+from labhelpers.linux.bpf import filters, find
+from labhelpers.linux.bpf.maps import RING, Map
+from labhelpers.linux.netlink import NetlinkSocket
+from labhelpers.linux.records import Link, Rows
 from labhelpers.networks.cilium.datapath import Endpoint, Located, RuleCounter, Service
 from labhelpers.networks.cilium.ebpf import records
 from labhelpers.networks.cilium.ebpf.events import named
 from labhelpers.networks.cilium.ebpf.reasons import REASONS
 
-__all__ = ["FlowLine", "PolicyLine", "counters", "tables"]
+__all__ = ["FlowLine", "MapLine", "PolicyLine", "ProgramLine", "counters", "programs", "tables"]
 
 _BEFORE_PORT = 80  # bits of a policy's key
 
@@ -58,6 +60,29 @@ class FlowLine:
     silent: int
 
 
+@dataclass(frozen=True, slots=True)
+class MapLine:
+    """A table of the programs, ``bpftool map show``."""
+
+    name: str
+    kind: str
+    #: entries now, and at most; of a ring buffer: bytes
+    entries: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramLine:
+    """A program at an interface, ``bpftool net show``."""
+
+    interface: str
+    program: str
+    #: bytes, after the kernel has compiled it for this processor
+    machine_code: int
+    #: how many it uses or keeps
+    maps: int
+
+
 def counters(maps: Mapping[str, Map]) -> Rows[RuleCounter]:
     """See ``Datapath.counters``."""
     sums: dict[tuple[str, str, str], list[int]] = {}
@@ -85,6 +110,7 @@ def tables(maps: Mapping[str, Map], interfaces: Mapping[int, str]) -> dict[str, 
         "policy": Rows(_policy(maps), "policy"),
         "flows": Rows(_flows(maps), "flows"),
         "services": Rows(_services(maps), "services"),
+        "maps": Rows(_maps(maps), "maps"),
     }
 
 
@@ -162,6 +188,23 @@ def _services(maps: Mapping[str, Map]) -> list[Service]:
         backends = tuple(backend for _, backend in sorted(slots.get(number, [])))
         found.append(Service(_text(name), socket.inet_ntoa(address), int.from_bytes(port, "big"), protocol, backends))
     return found
+
+
+def _maps(maps: Mapping[str, Map]) -> list[MapLine]:
+    return [
+        MapLine(name, one.kind.word, 0 if one.kind.kind == RING else len(list(one.keys())), one.kind.entries)
+        for name, one in sorted(maps.items())
+    ]
+
+
+def programs(socket: NetlinkSocket, links: Iterable[Link]) -> Rows[ProgramLine]:
+    """The programs at a node's interfaces."""
+    found = []
+    for place in links:
+        for one in filters.attached(socket, place.index):
+            info = find.program(one.program)
+            found.append(ProgramLine(place.name, one.name, info.machine_code, len(info.maps)))
+    return Rows(sorted(found, key=lambda line: line.interface), "programs")
 
 
 def _text(field: bytes) -> str:
