@@ -27,6 +27,7 @@ from labhelpers.linux import namespace
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.interrupt import held
 from labhelpers.networks import Network
+from labhelpers.networks.policy import explain
 
 __all__ = ["Cluster"]
 
@@ -184,6 +185,17 @@ class Cluster:
         Shell: ``kubectl get pods,networkpolicies --all-namespaces -o json``, ``kubectl get namespaces -o json``.
         """
         return {kind: self._ask(f"{root}/{kind}")["items"] for kind, root in _POLICY_KINDS.items()}
+
+    def refused_by(self, source: str, destination: str, port: int, protocol: str) -> tuple[str, ...]:
+        """The policies that refuse a connection, by the API's objects of now.  Changes nothing.
+
+        Args:
+            source, destination: addresses.
+
+        Raises:
+            LabError: the cluster does not answer.
+        """
+        return explain(self, source, destination, port, protocol).refused_by
 
     def _ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """Ask the API server, as kubectl does with its kubeconfig."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from labhelpers.errors import BadInput
-from labhelpers.lab import Node
+from labhelpers.lab import Node, flow_events
 from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach import OnCilium
 from labhelpers.networks.cilium.choose import DATAPATHS, chosen
 from labhelpers.networks.cilium.doorbell import answer_rings
+from labhelpers.networks.cilium.listening import events_of
 from labhelpers.networks.cilium.node import CiliumNode
 from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
 from labhelpers.networks.route import Carrier, CiliumNative, CiliumVxlan
@@ -18,6 +19,7 @@ from labhelpers.networks.route.other import Other
 
 __all__ = ["Cilium"]
 
+flow_events.register(events_of)
 _TUNNELS: dict[str, type[Carrier]] = {"vxlan": CiliumVxlan, "": CiliumNative}
 
 

@@ -7,14 +7,16 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-from labhelpers.errors import BadInput, NotFound
+from labhelpers.errors import BadInput, LabError, NotFound
 from labhelpers.lab import Node
+from labhelpers.lab.flow_events import events_of
 from labhelpers.lab.namespace import Namespace
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.topology.find import places
 from labhelpers.topology.model import Snapshot
+from labhelpers.trace.flows.datapath import Datapath
 from labhelpers.trace.flows.firewall import Firewall
 from labhelpers.trace.flows.flow import DROPPED, FORWARDED, Flow, FlowSource
 from labhelpers.trace.flows.flows import Flows, Wanted
@@ -24,6 +26,7 @@ from labhelpers.trace.flows.recorder import Recorder
 __all__ = ["KnowsPolicies", "observe"]
 
 _PROTOCOLS = ("TCP", "UDP", "ICMP", "HTTP")
+_MOST_ASKED = 20  # kinds of flows that came together; a port scan has thousands
 
 
 @runtime_checkable
@@ -47,7 +50,8 @@ def observe(
     """Listen to the flows of every node from now on: who talks to whom, was it let through, and who decided.
 
     While it goes on, each node has a table of nftables of its own that tells of the first packet of each conversation;
-    with ``stop()``, at the end of a ``with`` block, or if this process is killed, it goes.
+    with ``stop()``, at the end of a ``with`` block, or if this process is killed, it goes.  Cilium's packets do not
+    come to the firewall: there its datapath tells, eBPF or its twin, to one listener at a time.
 
     Seen is what a node forwards.  Not seen are conversations that began before, what a node itself sends or gets, and
     what is dropped before it is routed; ``walk`` finds out about those.
@@ -73,12 +77,12 @@ def observe(
     nodes = _nodes(where)
 
     def enriched(flows: list[Flow]) -> list[Flow]:
-        return [_with_policies(one, where) for one in flows] if isinstance(where, KnowsPolicies) else flows
+        return _with_policies(flows, where) if isinstance(where, KnowsPolicies) else flows
 
     with held(), ExitStack() as undo:
         sources: list[FlowSource] = []
         for node, root in nodes:
-            sources.append(Firewall(node))
+            sources.append(_through(node))
             undo.callback(sources[-1].close)
             sources.append(Programs(node.name, root))
             undo.callback(sources[-1].close)
@@ -89,12 +93,31 @@ def observe(
         return flows[0]
 
 
-def _with_policies(flow: Flow, where: KnowsPolicies) -> Flow:
-    """A flow that was dropped, with the policies that refuse it."""
-    if flow.verdict != DROPPED or flow.policy or flow.protocol not in ("TCP", "UDP"):
-        return flow
-    refused = where.refused_by(flow.source_address, flow.destination_address, flow.port, flow.protocol)
-    return replace(flow, policy=", ".join(refused))
+def _through(node: NetworkNamespace) -> FlowSource:
+    """What all packets pass: the network's own datapath where it has one, the firewall elsewhere."""
+    events = events_of(node)
+    return Firewall(node) if events is None else Datapath(node.name, events)
+
+
+def _with_policies(flows: list[Flow], where: KnowsPolicies) -> list[Flow]:
+    """Those that were dropped, with the policies that refuse them; asked once for all that are alike."""
+    known: dict[tuple[str, str, int, str], str] = {}
+
+    def policies(one: Flow) -> str:
+        key = one.source_address, one.destination_address, one.port, one.protocol
+        if key not in known and len(known) < _MOST_ASKED:
+            try:
+                known[key] = ", ".join(where.refused_by(*key))
+            except LabError:  # a cluster that does not answer: the flow is told of all the same
+                known[key] = ""
+        return known.get(key, "")
+
+    return [
+        replace(one, policy=policies(one))
+        if one.verdict == DROPPED and not one.policy and one.port and one.protocol in ("TCP", "UDP")
+        else one
+        for one in flows
+    ]
 
 
 def _who(given: Namespace | str) -> str:

@@ -38,6 +38,7 @@ class Recorder:
         self._flows: deque[Flow] = deque(maxlen=_MOST_FLOWS)
         self._all = 0
         self._turns = 0
+        self._lost = 0
         self._changed = threading.Condition()
         #: why it stopped by itself
         self.error: Exception | None = None
@@ -54,7 +55,7 @@ class Recorder:
     @property
     def lost(self) -> int:
         """Flows that no source could tell of."""
-        return sum(one.lost for one in self._sources)
+        return self._lost + sum(one.lost for one in self._sources)
 
     @property
     def forgotten(self) -> int:
@@ -89,7 +90,9 @@ class Recorder:
         self._stop = -1
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        for one in self._sources:
+        self._lost = self.lost  # a source that is closed cannot be asked any more
+        sources, self._sources = self._sources, []
+        for one in sources:
             one.close()
 
     def _listen(self) -> None:
