@@ -140,7 +140,8 @@ def _known() -> Iterator[str]:
     noted = f"update @fragments {{ {_FRAGMENTS} }} goto passes"
     yield f"ip frag-off & 0x2000 != 0 {_WITH_PORTS} {_THERE} @flows {noted}"
     yield f"ip frag-off & 0x2000 != 0 {_ECHO} {_ECHO_THERE} @echoes {noted}"
-    yield f"ip protocol tcp {_THERE} @flows goto handshake"
+    # what wants to begin one is asked about even if there is one, lest an answer opens the way back for all
+    yield f"tcp flags & (syn | ack) != syn {_THERE} @flows goto handshake"
     yield f"ip protocol udp {_THERE} @flows {_noted(FLOW_SECONDS['others'], 'update')} goto passes"
     yield f"{_ECHO} {_ECHO_THERE} @echoes goto passes"
     # which flow an error is about stands too deep in it for nft; the receiver asks its own sockets

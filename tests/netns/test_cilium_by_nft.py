@@ -1,0 +1,458 @@
+"""Cilium's twin by nftables: who sent a packet is on the wire, flows go on, and nothing slips past the policies."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from labhelpers.cni import CniPod
+from labhelpers.conformance.policy import truth_table
+from labhelpers.conformance.policy.recipes import CAST, OUTSIDE, cast
+from labhelpers.errors import AlreadyExists, BadInput
+from labhelpers.lab import Lab, Node
+from labhelpers.linux import nft_library
+from labhelpers.networks import Cilium, Installed
+from labhelpers.networks.cilium.datapath import INVALID_SOURCE, POLICY, FlowEvent
+from labhelpers.networks.cilium.nft import NftDatapath
+from labhelpers.networks.cilium.nft.rules import GUARD, TABLE
+from labhelpers.networks.cilium.nft.show import NO_FRAGMENT
+from labhelpers.networks.cilium.node import CiliumNode
+from tests.netns.kernel import eventually, shell
+from tests.netns.wire import recorded
+from tests.random_policies import policies
+
+PORTS = (("TCP", 80), ("TCP", 8080), ("UDP", 80))
+TUNNEL = 8472
+SYN = 2
+
+
+class Made:
+    """Two nodes with the pods of the recipes, and a third node that is no part of the cluster."""
+
+    def __init__(self, lab: Lab, tunnel: str) -> None:
+        self.tunnel = tunnel
+        self.nodes: list[Node] = [lab.node(f"node-{number}") for number in (1, 2)]
+        self.net: Installed = Cilium("nft", tunnel=tunnel).install(lab)
+        self.pods: dict[str, CniPod] = {
+            name: self.net.pod(self.nodes[number % 2], name.replace("/", "-"))
+            for number, name in enumerate(sorted(CAST))
+        }
+        self.net.wait()
+        self.stranger = lab.node("node-3")
+        for node in self.nodes:
+            self.stranger.add_route(node.pod_cidr, via=node.address)
+        addresses = {name: pod.address for name, pod in self.pods.items()}
+        self.objects: dict[str, list[Any]] = cast(addresses, {name: pod.node.name for name, pod in self.pods.items()})
+        self.web, self.api, self.db = (self.pods[f"shop/{name}"] for name in ("web", "api", "db"))
+
+    def enforce(self, *some: Any) -> None:
+        self.objects["networkpolicies"] = list(some)
+        self.net.apply(self.objects)
+
+    def on(self, pod: CniPod) -> CiliumNode:
+        found = self.net.enforcers[pod.node.name]
+        assert isinstance(found, CiliumNode)
+        return found
+
+    def near(self, pod: CniPod) -> CniPod:
+        """Another pod of the same node."""
+        return next(one for one in self.pods.values() if one.node is pod.node and one is not pod)
+
+    def far(self, pod: CniPod) -> CniPod:
+        """A pod of the other node."""
+        return next(one for one in self.pods.values() if one.node is not pod.node)
+
+
+@pytest.fixture(scope="module", params=["vxlan", ""], ids=["vxlan", "native"])
+def made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    lab = Lab()
+    try:
+        yield Made(lab, request.param)
+    finally:
+        lab.reset()
+
+
+@pytest.fixture(autouse=True)
+def nothing_enforced(made: Made) -> None:
+    made.enforce()
+
+
+def policy(name: str, app: str, **spec: Any) -> dict[str, Any]:
+    selector = {"matchLabels": {"app": app}} if app else {}
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"podSelector": selector, **spec}}
+
+
+def deny_all() -> list[dict[str, Any]]:
+    both = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    return [
+        {"metadata": {"name": "deny", "namespace": name}, "spec": both}
+        for name in ("shop", "blog", "ops", "kube-system")
+    ]
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # to make an example smaller takes many packets
+    suppress_health_check=list(HealthCheck),
+)
+@given(random=st.lists(policies, min_size=1, max_size=6, unique_by=lambda one: one["metadata"]["name"]))
+def test_random_policies_do_to_packets_what_the_oracle_says(made: Made, random: list[dict[str, Any]]) -> None:
+    made.enforce(*random)
+    table = truth_table(made.objects, PORTS, outside={OUTSIDE: made.stranger.address})
+    assert not table.mismatches
+    assert all(one.seen in ("allowed", "blocked") for one in table.cells)
+
+
+def test_what_goes_to_another_node_says_who_sent_it(made: Made) -> None:
+    number = made.on(made.web).identities.of_pod(made.web.address)
+    assert number
+    target = made.far(made.web)
+    with recorded(made.web.node) as wire:
+        assert made.web.ping(target, timeout=30)
+        packets = wire.wait_for(lambda one: one.source in (made.web.address, made.web.node.address))
+    if made.tunnel:
+        sent = next(
+            one for one in packets if one.protocol == socket.IPPROTO_UDP and one.source == made.web.node.address
+        )
+        assert struct.unpack_from("!H", sent.payload, 2) == (TUNNEL,)
+        assert int.from_bytes(sent.payload[12:15], "big") == number
+    else:
+        assert {one.source for one in packets if one.protocol == socket.IPPROTO_ICMP} >= {made.web.address}
+
+
+def test_the_receiver_takes_the_senders_word_for_who_it_is(made: Made) -> None:
+    """The identity on the wire decides, not the address: the receiver's own list of addresses is made wrong."""
+    target = made.far(made.web)
+    datapath = made.on(target).datapath
+    assert isinstance(datapath, NftDatapath)
+    assert datapath.reads_identities is bool(made.tunnel)
+    if not made.tunnel:
+        return  # by plain routes nothing travels but addresses
+    app = target.name.partition("-")[2]
+    selected = {"matchLabels": {"app": "web"}}
+    allow = policy("only-web", "", ingress=[{"from": [{"namespaceSelector": {}, "podSelector": selected}]}])
+    allow["metadata"]["namespace"] = next(name.split("/")[0] for name, pod in made.pods.items() if pod is target)
+    made.enforce(allow)
+    shell(f"nft delete element {TABLE} ipcache {{ {made.web.address} }}", target.node.name)
+    with target.listen(9000):
+        assert made.web.connect(target, 9000, timeout=30).ok, app
+    other = next(one for one in made.pods.values() if one.node is made.web.node and "web" not in one.name)
+    shell(f"nft add element {TABLE} ipcache {{ {made.web.address} : 1 }}", target.node.name)
+    with target.listen(9000):
+        assert not other.connect(target, 9000, timeout=0.3).ok
+
+
+def test_flows_that_have_begun_go_on_and_new_ones_do_not_begin(made: Made) -> None:
+    for target in (made.near(made.web), made.far(made.web)):
+        made.enforce()
+        at = (target.address, 8000)
+        with (
+            target._kernel.visit(partial(socket.create_server, at)) as server,
+            made.web._kernel.visit(lambda: socket.socket()) as client,
+        ):
+            client.settimeout(30)
+            client.connect(at)
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.settimeout(30)
+                made.enforce(*deny_all())
+                client.sendall(b"still here")
+                assert accepted.recv(64) == b"still here"
+                accepted.sendall(b"and here")
+                assert client.recv(64) == b"and here"
+                assert not made.web.connect(target, 8000, timeout=0.3).ok
+
+
+def test_an_answer_begins_no_connection_of_its_own(made: Made) -> None:
+    made.enforce(policy("quiet", "web", ingress=[]))
+    with made.web._kernel.visit(lambda: socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((made.web.address, 4001))
+        client.settimeout(30)
+        with made.db.listen(80):
+            client.connect((made.db.address, 80))
+            assert client.recv(100)
+        with recorded(made.web) as wire:
+            with made.db._kernel.visit(
+                lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            ) as raw:
+                raw.sendto(_begin(made.db.address, 80, made.web.address, 4001), (made.web.address, 0))
+            assert made.web.ping(made.db, timeout=30)
+            packets = wire.wait_for(lambda one: (one.protocol, one.source) == (socket.IPPROTO_ICMP, made.db.address))
+        assert not [one for one in packets if one.protocol == socket.IPPROTO_TCP and one.payload[13] == SYN]
+
+
+def _begin(source: str, source_port: int, destination: str, port: int) -> bytes:
+    """The first packet of a TCP connection."""
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + addresses
+    return header + struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 5 << 4, SYN, 1000, 0, 0)
+
+
+def test_pings_come_back_in_fragments_too_although_nothing_else_may_come_in(made: Made) -> None:
+    made.enforce(policy("quiet", "web", ingress=[]))
+    for target in (made.near(made.web), made.far(made.web)):
+        for size in (56, 4000):
+            done = made.web.run(f"ping -c 2 -i 0.2 -W 30 -s {size} {target.address}")
+            assert " 0% packet loss" in done.stdout, size
+    assert not made.near(made.web).ping(made.web, timeout=0.3)
+
+
+def test_a_datagram_in_fragments_arrives_and_a_fragment_alone_does_not(made: Made) -> None:
+    made.enforce(policy("only", "db", ingress=[{"ports": [{"port": 5000, "protocol": "UDP"}]}]))
+    source = made.far(made.db)
+    with (
+        made.db._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as server,
+        source._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client,
+    ):
+        server.bind((made.db.address, 5000))
+        server.settimeout(30)
+        client.sendto(bytes(6000), (made.db.address, 5000))
+        assert len(server.recv(10000)) == 6000
+    events = made.on(source).datapath.events()  # its own node stops it
+    try:
+        with source._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)) as raw:
+            raw.sendto(_fragment(source.address, made.db.address), (made.db.address, 0))
+        told = _until(events, lambda one: bool(one.reason))
+    finally:
+        events.close()
+    assert [(one.source, one.forwarded, one.reason) for one in told if one.reason] == [
+        (source.address, False, NO_FRAGMENT)
+    ]
+
+
+def _fragment(source: str, destination: str) -> bytes:
+    """The second part of a datagram whose first was never sent."""
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    return struct.pack("!BBHHHBBH", 0x45, 0, 28, 4242, 100, 64, 17, 0) + addresses + b"whatever"
+
+
+def _until(events: Any, wanted: Any) -> list[FlowEvent]:
+    told: list[FlowEvent] = []
+
+    def read() -> bool:
+        told.extend(events.read(0.1))
+        return any(map(wanted, told))
+
+    assert eventually(read), told
+    return told
+
+
+def test_a_router_that_says_no_is_heard(made: Made) -> None:
+    made.enforce(policy("quiet", "web", ingress=[]))
+    with made.web._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+        udp.settimeout(30)
+        udp.connect((made.db.address, 4444))  # where nobody listens
+        udp.send(b"x")
+        with pytest.raises(ConnectionRefusedError):
+            udp.recv(1)
+
+
+def test_a_stranger_gets_the_answer_from_the_address_that_it_asked(made: Made) -> None:
+    """What leaves the cluster gets the node's address, but not an answer to somebody outside."""
+    with (
+        made.db._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as server,
+        made.stranger._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client,
+    ):
+        server.bind((made.db.address, 5001))
+        for one in (server, client):
+            one.settimeout(30)
+        client.sendto(b"question", (made.db.address, 5001))
+        _, asker = server.recvfrom(64)
+        assert asker[0] == made.stranger.address
+        server.sendto(b"answer", asker)
+        assert client.recvfrom(64) == (b"answer", (made.db.address, 5001))
+    with made.stranger.listen(5002):
+        assert made.db.connect(made.stranger, 5002, timeout=30).saw == made.db.node.address
+
+
+def test_a_pod_cannot_speak_in_anothers_name(made: Made) -> None:
+    target = made.near(made.web)
+    events = made.on(made.web).datapath.events()
+    made.web.run("ip address add 10.9.9.9/32 dev eth0")
+    try:
+        with made.web._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as liar:
+            liar.bind(("10.9.9.9", 0))
+            liar.sendto(b"x", (target.address, 4000))
+            liar.sendto(b"x", (made.web.node.address, 4000))
+        told = _until(events, lambda one: one.destination == made.web.node.address)
+    finally:
+        events.close()
+        made.web.run("ip address delete 10.9.9.9/32 dev eth0")
+    assert {(one.source, one.destination, one.forwarded, one.reason) for one in told} == {
+        ("10.9.9.9", target.address, False, INVALID_SOURCE),
+        ("10.9.9.9", made.web.node.address, False, INVALID_SOURCE),
+    }
+
+
+def test_events_and_counters_say_who_was_let_through_and_who_decided(made: Made) -> None:
+    selected = [{"podSelector": {"matchLabels": {"app": "web"}}}]
+    made.enforce(policy("db", "db", ingress=[{"ports": [{"port": 9}]}, {"from": selected, "ports": [{"port": 80}]}]))
+    node = made.on(made.db)
+    events = node.datapath.events()
+    try:
+        with pytest.raises(AlreadyExists):
+            node.datapath.events()
+        with made.db.listen(80), made.db.listen(81):
+            assert made.web.connect(made.db, 80, timeout=30).ok
+            assert not made.web.connect(made.db, 81, timeout=0.3).ok
+            told = _until(events, lambda one: one.destination_port == 81)
+    finally:
+        events.close()
+    numbers = [node.identities.of_pod(pod.address) for pod in (made.web, made.db)]
+    mine = [one for one in told if one.destination == made.db.address]
+    assert {(one.source_identity, one.destination_identity) for one in mine} == {tuple(numbers)}
+    decided = {(one.destination_port, one.forwarded, one.direction, one.reason, one.policy, one.rule) for one in mine}
+    assert decided == {(80, True, "ingress", "", "shop/db", 2), (81, False, "ingress", POLICY, "", 0)}
+    assert events.lost == 0
+    counted = node.datapath.counters()
+    assert [one.packets for one in counted.where(policy="shop/db", what="rule 2")] == [1]
+    assert [one.packets >= 1 for one in counted.where(direction="ingress", what=POLICY)] == [True]
+    lines = node.datapath.tables()["policy"].where(policy="shop/db", rule=2)
+    assert [(one.subject, one.remote, one.protocol, one.port, one.packets) for one in lines] == [
+        (numbers[1], numbers[0], 6, "80", 1)
+    ]
+
+
+def test_of_a_pod_that_is_no_endpoint_yet_nothing_passes_the_node(made: Made) -> None:
+    """The plugin has made the cable, and nobody has told the datapath: the cable is taken from it."""
+    node, target = made.web.node, made.near(made.web)
+    cable = next(one.device for one in node.routes() if one.destination == f"{made.web.address}/32")
+    shell(f"nft delete chain {TABLE} at-{cable}", node.name)
+    before = _dropped(node)
+    with target.listen(9001):
+        assert not made.web.connect(target, 9001, timeout=0.5).ok
+        assert _dropped(node) > before
+        made.net.apply(made.objects)
+        assert made.web.connect(target, 9001, timeout=30).ok
+
+
+def _dropped(node: Node) -> int:
+    parts = nft_library.parsed(node._kernel, GUARD)
+    (found,) = (
+        one["counter"]["packets"]
+        for part in parts
+        for one in (part.get("rule") or {}).get("expr", ())
+        if "counter" in one
+    )
+    return int(found)
+
+
+def test_what_somebody_changes_by_hand_is_made_right(made: Made) -> None:
+    made.enforce(policy("quiet", "db", ingress=[]))
+    node = made.db.node
+    with made.db.listen(80):
+        for harm in (
+            f"nft flush map {TABLE} ingress",
+            f"nft flush chain {TABLE} begins",
+            f"nft add element {TABLE} own '{{ {made.db.address}, {made.web.address} }}'",
+            f"nft delete table {TABLE}",
+        ):
+            shell(harm, node.name)
+            applied = made.net.apply(made.objects)[node.name]
+            assert applied.repaired, harm
+            assert not made.web.connect(made.db, 80, timeout=0.3).ok, harm
+            assert not made.net.apply(made.objects)[node.name].changed
+
+
+def test_a_successor_takes_over_and_flows_go_on(made: Made) -> None:
+    """An agent that was killed remembers nothing: what it left passes packets, and the next one finds it."""
+    made.enforce(policy("only-web", "db", ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]))
+    node, at = made.db.node, (made.db.address, 8000)
+    with (
+        made.db._kernel.visit(partial(socket.create_server, at)) as server,
+        made.web._kernel.visit(lambda: socket.socket()) as client,
+    ):
+        client.settimeout(30)
+        client.connect(at)
+        accepted, _ = server.accept()
+        with accepted:
+            made.enforce(*deny_all())
+            successor = CiliumNode(
+                node,
+                lambda: [one for one in made.nodes if one is not node],
+                NftDatapath(node),
+                tunnel=bool(made.tunnel),
+            )
+            applied = successor.apply(made.objects)
+            assert not applied.repaired
+            accepted.settimeout(30)
+            client.sendall(b"still here")
+            assert accepted.recv(64) == b"still here"
+            assert not made.web.connect(made.db, 8000, timeout=0.3).ok
+            assert not successor.apply(made.objects).changed
+
+
+def test_a_flow_that_there_is_no_room_for_does_not_begin_and_it_is_said(made: Made) -> None:
+    node = made.web.node
+    target = made.near(made.web)
+    datapath = made.on(made.web).datapath
+    filled = ", ".join(f"10.255.0.1 . {number} . 10.255.0.2 . 9 . tcp timeout 1h" for number in range(65535))
+    nft_library.load(node._kernel, f"flush set {TABLE} flows\nadd element {TABLE} flows {{ {filled} }}")
+    events = datapath.events()
+    try:
+        with target.listen(9002):
+            assert not made.web.connect(target, 9002, timeout=0.3).ok
+            told = _until(events, lambda one: one.destination_port == 9002)
+            assert {one.reason for one in told if one.destination_port == 9002 and not one.forwarded} == {
+                "no room for another flow"
+            }
+            assert [one.packets >= 1 for one in datapath.counters().where(what="no room for another flow")] == [True]
+            nft_library.load(node._kernel, f"flush set {TABLE} flows")
+            assert made.web.connect(target, 9002, timeout=30).ok
+    finally:
+        events.close()
+
+
+def test_time_to_live_ends_at_the_node(made: Made) -> None:
+    with made.web._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+        udp.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        udp.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+        udp.settimeout(30)
+        udp.connect((made.far(made.web).address, 4444))
+        udp.send(b"x")
+        with pytest.raises(OSError, match=os.strerror(113)):  # EHOSTUNREACH: time exceeded
+            udp.recv(1)
+
+
+def test_an_address_list_that_has_no_room_is_refused_and_everything_is_as_before(made: Made) -> None:
+    node = made.on(made.web)
+    before = node.datapath.tables()
+    objects = {**made.objects, "pods": [*made.objects["pods"], *_many(made.objects["pods"][0], 16400)]}
+    with pytest.raises(BadInput, match=r"entries of ipcache on node-.*room for 16384"):
+        node.apply(objects)
+    after = node.datapath.tables()
+    assert all(after[name] == before[name] for name in ("endpoints", "ipcache", "policy"))
+    assert not made.net.apply(made.objects)[made.web.node.name].changed
+
+
+def _many(pod: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        address = f"10.{100 + number // 65536}.{number // 256 % 256}.{number % 256}"
+        meta = {**pod["metadata"], "name": f"many-{number}"}
+        yield {**pod, "metadata": meta, "status": {**pod["status"], "podIP": address}}
+
+
+def test_a_pod_that_goes_leaves_nothing_of_it(made: Made) -> None:
+    node = made.nodes[0]
+    enforcer = made.net.enforcers[node.name]
+    assert isinstance(enforcer, CiliumNode)
+    before = [replace(one, identity=0) for one in enforcer.datapath.tables()["endpoints"]]
+    pod = made.net.pod(node, "passing")
+    assert {one.address for one in enforcer.datapath.tables()["endpoints"]} == {
+        *(one.address for one in before),
+        pod.address,
+    }
+    assert made.far(pod).ping(pod, timeout=30)
+    made.net.delete(pod)
+    assert [replace(one, identity=0) for one in enforcer.datapath.tables()["endpoints"]] == before
