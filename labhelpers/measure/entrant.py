@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labhelpers.errors import BadInput
-from labhelpers.networks import Calico, Canal, Flannel, Network, PlainBridge, Weave
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network, PlainBridge, Weave
 
 __all__ = ["BARE", "Entrant", "entrants", "every_network"]
 
@@ -23,6 +23,7 @@ class Entrant:
     network: Network | None
 
 
+_PASSWORD = "not a secret: it is in the course"
 BARE = Entrant("bare veth", None)
 
 
@@ -37,7 +38,10 @@ def every_network() -> list[Entrant]:
         Entrant("Calico IPIP", Calico("ipip")),
         Entrant("Calico VXLAN", Calico("vxlan")),
         Entrant("Canal", Canal()),
+        Entrant("Cilium eBPF", Cilium("ebpf")),
+        Entrant("Cilium nft", Cilium("nft")),
         Entrant("Weave", Weave()),
+        Entrant("Weave encrypted", Weave(password=_PASSWORD)),
     ]
 
 

@@ -15,6 +15,8 @@ from labhelpers.measure.entrant import Entrant
 from labhelpers.measure.site import two_nodes
 from labhelpers.measure.state import state_lines
 from labhelpers.networks import Installed
+from labhelpers.networks.cilium.ebpf import EbpfDatapath
+from labhelpers.networks.cilium.node import CiliumNode
 from labhelpers.trace import observe
 from labhelpers.trace.flows.flow import DROPPED, FORWARDED
 
@@ -22,6 +24,7 @@ __all__ = ["Properties", "properties_of"]
 
 _PORT = 8768
 _SECRET = b"can-this-be-read-on-the-wire"
+_LASTING_MAPS = ("endpoints", "ipcache", "policy", "services")
 _FEW, _MANY = 10, 1000  # policies
 _CONNECTIONS, _TIMES = 200, 3
 #: what a flow log may answer
@@ -154,12 +157,23 @@ def _lines_a_pod(installed: Installed, count: int = 4) -> float:
             "networkpolicies": [open_port("own", {"matchLabels": {"app": "own"}}, _PORT)],
         }
         installed.apply(objects)
-        return state_lines(installed.nodes)
+        return state_lines(installed.nodes) + _in_maps(installed)
 
     before = settled()
     for number in range(count):
         installed.pod(installed.nodes[number % len(installed.nodes)], f"more-{number}")
     return (settled() - before) / count
+
+
+def _in_maps(installed: Installed) -> int:
+    """Entries of eBPF's maps, which no other table shows; what comes and goes with connections is not counted."""
+    return sum(
+        len(rows)
+        for one in installed.enforcers.values()
+        if isinstance(one, CiliumNode) and isinstance(one.datapath, EbpfDatapath)
+        for name, rows in one.datapath.tables().items()
+        if name in _LASTING_MAPS
+    )
 
 
 def _among_policies(installed: Installed, near: CniPod, far: CniPod) -> list[float]:

@@ -56,8 +56,8 @@ _ALL = (
     Quantity("memory", "memory", "MB/node", False, "Of the programs that carry packets and make routes on each node."),
     Quantity(
         "lines", "state in the kernel", "lines/pod", False,
-        "Interfaces, addresses, routes, rules, neighbours, forwarding entries and parts of nftables that a pod adds to "
-        "both nodes together, with a policy that selects it.", by_carrier=False, is_exact=True,
+        "Interfaces, addresses, routes, rules, neighbours, forwarding entries, parts of nftables and entries of eBPF's "
+        "maps that a pod adds to both nodes together, with a policy that selects it.", by_carrier=False, is_exact=True,
     ),
     Quantity(
         "rules", "a connection among 1000 policies", "times", False,
