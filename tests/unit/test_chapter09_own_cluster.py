@@ -1,4 +1,4 @@
-"""Chapter 09 on a learner's own cluster: what its first cells do to it."""
+"""Chapter 09 on a learner's own cluster: what its first cells do to it, and what it says of the difference."""
 
 from __future__ import annotations
 
@@ -40,3 +40,10 @@ def test_the_one_cell_that_deletes_it_anyway_is_announced() -> None:
     deleting = {name for name, text in cells.items() if text.startswith("%%bash") and "minikube delete" in text}
     assert deleting == {"cluster-start", "lab5-delete"}
     assert "**lab 5 deletes minikube's cluster.**" in cells["real"]
+
+
+def test_as_many_commands_were_compared_as_it_says() -> None:
+    recorded = (CHAPTER.parents[1] / "tests/netns/data/kubectl").glob("*.txt")
+    commands = [line for file in recorded for line in file.read_text().splitlines() if line.startswith("$ ")]
+    assert "More than 150 `kubectl` commands" in _cells()["differences"]
+    assert len(commands) > 150
