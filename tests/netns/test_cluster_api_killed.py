@@ -23,6 +23,8 @@ from tests.netns.cni import leases, names
 from tests.netns.kernel import eventually
 from tests.netns.kubelets import configure
 
+pytestmark = pytest.mark.once
+
 PATIENCE = 60.0
 PROGRAM = Path(__file__).parent / "data" / "api_process.py"
 
