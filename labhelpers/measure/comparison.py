@@ -62,7 +62,7 @@ class Comparison:
             raise NotFound(f"{asked.title} was not measured.", "Leave out only=…, or name it there.")
         noise = self.noise(quantity)
         unranked = list(self.stand_ins) if asked.by_carrier else []
-        placed = places(found, more_is_better=asked.more_is_better, noise=noise, unranked=unranked)
+        placed = places(found, more_is_better=asked.more_is_better, noise=noise, step=asked.step, unranked=unranked)
         if not asked.is_exact and not all(one.has_any for one in found.values()):
             placed = {name: NOT_RANKED if name in unranked else ONE_ROUND for name in found}
         bare = self.spreads[BARE.name].get(quantity)
@@ -98,8 +98,8 @@ class Comparison:
         if asked.by_carrier and self.stand_ins.keys() & {better, worse}:
             return False
         if asked.more_is_better:
-            return other.is_below(one, self.noise(quantity))
-        return one.is_below(other, self.noise(quantity))
+            one, other = other, one
+        return one.is_below(other, self.noise(quantity), asked.step)
 
     def __repr__(self) -> str:
         left_out = f", left out: {', '.join(self.left_out)}" if self.left_out else ""

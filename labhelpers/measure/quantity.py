@@ -24,6 +24,8 @@ class Quantity:
     by_carrier: bool = True
     #: is it the same in every run, so that once is enough?
     is_exact: bool = False
+    #: the smallest difference that the instrument tells apart
+    step: float = 0.0
 
     def words(self, value: float) -> str:
         """A number with its unit: ``9.81 Gbit/s``.  Three digits; more would be noise."""
@@ -41,11 +43,11 @@ _ALL = (
     ),
     Quantity(
         "latency", "there and back, node to node", "µs", False,
-        "The quickest of a flood of pings to a pod of the other node.",
+        "The quickest of a flood of pings to a pod of the other node.", step=1,
     ),
     Quantity(
         "same-node", "there and back, same node", "µs", False,
-        "The quickest of a flood of pings to a pod of the same node.", by_carrier=False,
+        "The quickest of a flood of pings to a pod of the same node.", by_carrier=False, step=1,
     ),
     Quantity(
         "connections", "new TCP connections, one after the other", "/s", True,
@@ -53,7 +55,10 @@ _ALL = (
     ),
     Quantity("ready", "network ready on 2 nodes", "ms", False, "From installing it until each node has its ways."),
     Quantity("pod", "first pod", "ms", False, "From CNI's ADD until the pod has answered a pod of the other node."),
-    Quantity("memory", "memory", "MB/node", False, "Of the programs that carry packets and make routes on each node."),
+    Quantity(
+        "memory", "memory", "MB/node", False,
+        "Of the programs that carry packets and make routes on each node; agents are not there without a cluster.",
+    ),
     Quantity(
         "lines", "state in the kernel", "lines/pod", False,
         "Interfaces, addresses, routes, rules, neighbours, forwarding entries, parts of nftables and entries of eBPF's "

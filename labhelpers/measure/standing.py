@@ -35,13 +35,14 @@ class Spread:
         """The largest."""
         return max(self.values)
 
-    def is_below(self, other: Spread, noise: float = 1.0) -> bool:
+    def is_below(self, other: Spread, noise: float = 1.0, step: float = 0.0) -> bool:
         """Is all of it below all of the other, and by more than the noise?
 
         Args:
             noise: the ratio of two measurements of the same thing, at least 1.
+            step: the smallest difference that the instrument tells apart.
         """
-        return self.high < other.low and self.middle * noise < other.middle
+        return self.high + step < other.low and self.middle * noise < other.middle
 
     @property
     def has_any(self) -> bool:
@@ -67,19 +68,25 @@ class Standing:
 
 
 def places(
-    spreads: Mapping[str, Spread], *, more_is_better: bool, noise: float = 1.0, unranked: Sequence[str] = ()
+    spreads: Mapping[str, Spread],
+    *,
+    more_is_better: bool,
+    noise: float = 1.0,
+    step: float = 0.0,
+    unranked: Sequence[str] = (),
 ) -> dict[str, str]:
     """The places that each may have: 1 and one more for each that is surely better, up to one less than surely worse.
 
     An order is claimed only where the intervals do not overlap and the medians differ by more than the noise.
 
     Args:
+        noise, step: see ``Spread.is_below``.
         unranked: those that take no part.
     """
     ranked = {name: one for name, one in spreads.items() if name not in unranked}
 
     def beats(a: Spread, b: Spread) -> bool:
-        return b.is_below(a, noise) if more_is_better else a.is_below(b, noise)
+        return b.is_below(a, noise, step) if more_is_better else a.is_below(b, noise, step)
 
     found = dict.fromkeys(spreads, NOT_RANKED)
     for name, one in ranked.items():

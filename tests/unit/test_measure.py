@@ -44,6 +44,11 @@ def test_a_difference_within_the_noise_orders_nobody() -> None:
     }  # fmt: skip
 
 
+def test_what_the_instrument_cannot_tell_apart_orders_nobody() -> None:
+    found = {"six": Spread((6, 6)), "seven": Spread((7, 7)), "nine": Spread((9, 9))}
+    assert places(found, more_is_better=False, step=1) == {"six": "1–2", "seven": "1–2", "nine": "3"}
+
+
 def test_who_is_not_ranked_takes_nobody_a_place() -> None:
     found = places(NETWORKS, more_is_better=True, unranked=["fast"])
     assert found == {"fast": "not ranked", "middle": "1–2", "also": "1–2", "slow": "3"}
