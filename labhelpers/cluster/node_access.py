@@ -7,9 +7,11 @@ which ``kubectl debug`` starts a pod that has the node's file system below /host
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Sequence
 
 from labhelpers.cluster import kubeconfig
@@ -19,6 +21,7 @@ from labhelpers.linux.process import Completed
 __all__ = ["on_node", "way_to"]
 
 _PATIENCE = 60.0  # seconds; a debug pod may have to pull its image first
+_OFTEN = 0.2
 _POD = re.compile(r"\bpod (\S+)")
 
 
@@ -48,10 +51,12 @@ def on_node(command: str, node: str = "") -> Completed:
 
 def way_to(context: str, node: str, command: str) -> list[str]:
     """The command line that reaches a node, by the name of kubectl's context; none for a cluster of unknown kind."""
-    if context == kubeconfig.NAME or context.startswith("minikube"):
+    if context == kubeconfig.NAME or context == "minikube":
         return ["minikube", "ssh", "-n", node, "--", command]
+    if context.startswith("minikube"):  # minikube's contexts are called as its profiles
+        return ["minikube", "ssh", "-p", context, "-n", node, "--", command]
     if context.startswith("kind-"):
-        return ["docker", "exec", node, "sh", "-c", command]
+        return [os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "docker"), "exec", node, "sh", "-c", command]
     return []
 
 
@@ -65,12 +70,22 @@ def _by_a_debug_pod(node: str, command: str) -> Completed:
         raise LabError(f"kubectl debug did not say which pod it made: {said.strip()}", "See kubectl get pods.")
     pod = f"pod/{match[1]}"
     try:
-        ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
-        _kubectl("wait", ended, pod, f"--timeout={_PATIENCE:g}s")
-        status = _kubectl("get", pod, "-o", "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}")
-        return Completed((command,), int(status or 0), _kubectl("logs", pod), "")
+        return Completed((command,), _exit_status(pod), _kubectl("logs", pod), "")
     finally:
         _run(["kubectl", "delete", pod, "--now", "--wait=false"])
+
+
+def _exit_status(pod: str) -> int:
+    """Of the pod's container, when it has ended.  Raises ``TimedOut``."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        # not `kubectl wait`: before 1.31 it cannot wait for something that is there, whatever it is
+        status = _kubectl("get", pod, "-o", "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}")
+        if status:
+            return int(status)
+        time.sleep(_OFTEN)
+    waiting = _kubectl("get", pod, "-o", "jsonpath={.status.containerStatuses[0].state.waiting.message}")
+    raise TimedOut(f"{pod} has not ended: {waiting or 'its command goes on'}.", "See kubectl get events.")
 
 
 def _kubectl(*arguments: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from labhelpers.cluster import node_access
 from labhelpers.cluster.node_access import on_node
-from labhelpers.errors import LabError, NotFound, ToolMissing
+from labhelpers.errors import LabError, NotFound, TimedOut, ToolMissing
 
 KUBECTL = """\
 #!/bin/sh
@@ -17,7 +18,8 @@ case "$*" in
 "get nodes"*) echo "one two" ;;
 "config current-context") echo "$CONTEXT" ;;
 debug*) echo "Creating debugging pod node-debugger-one-x7 with container debugger on node one." ;;
-*exitCode*) echo 3 ;;
+*exitCode*) if [ "$NEVER" ]; then :; elif [ -e "$CALLS.ended" ]; then echo 3; else touch "$CALLS.ended"; fi ;;
+*waiting*) echo "Back-off pulling image busybox" ;;
 logs*) echo "said on the node" ;;
 esac
 """
@@ -32,7 +34,7 @@ Calls = Callable[[], list[str]]
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    for name, text in {"kubectl": KUBECTL, "minikube": OTHER, "docker": OTHER}.items():
+    for name, text in {"kubectl": KUBECTL, "minikube": OTHER, "docker": OTHER, "podman": OTHER}.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -45,6 +47,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     [
         ("pod-networking", "minikube ssh -n two -- ip route | wc -l"),
         ("minikube", "minikube ssh -n two -- ip route | wc -l"),
+        ("minikube-lab", "minikube ssh -p minikube-lab -n two -- ip route | wc -l"),
         ("kind-lab", "docker exec two sh -c ip route | wc -l"),
     ],
 )
@@ -57,6 +60,15 @@ def test_the_way_to_a_node_is_that_of_its_cluster(
     assert calls()[-1] == call
 
 
+def test_kinds_nodes_are_containers_of_the_program_that_kind_was_told(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTEXT", "kind-kind")
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
+    assert on_node("hostname", "one").returncode == 3
+    assert calls()[-1] == "podman exec one sh -c hostname"
+
+
 def test_to_any_other_node_leads_a_debug_pod_which_is_deleted(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTEXT", "work")
     done = on_node("ip route")
@@ -64,6 +76,15 @@ def test_to_any_other_node_leads_a_debug_pod_which_is_deleted(calls: Calls, monk
     made, *_, deleted = calls()[2:]
     assert made == "kubectl debug node/one --image=busybox --profile=sysadmin -- chroot /host /bin/sh -c ip route"
     assert deleted == "kubectl delete pod/node-debugger-one-x7 --now --wait=false"
+
+
+def test_a_debug_pod_that_does_not_run_is_deleted_and_says_why(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTEXT", "work")
+    monkeypatch.setenv("NEVER", "1")
+    monkeypatch.setattr(node_access, "_PATIENCE", 0.5)
+    with pytest.raises(TimedOut, match="node-debugger-one-x7 has not ended: Back-off pulling image busybox"):
+        on_node("ip route")
+    assert calls()[-1] == "kubectl delete pod/node-debugger-one-x7 --now --wait=false"
 
 
 def test_a_node_that_is_not_there_is_not_found(calls: Calls) -> None:
