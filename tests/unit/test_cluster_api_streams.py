@@ -8,9 +8,11 @@ import os
 import socket
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +187,39 @@ def test_a_program_that_is_not_there_is_an_error_of_its_own(client: Client, spea
     said = speak(client, f"exec?{query('nothing', stdout=True)}")
     assert said.status["status"] == "Failure"
     assert "executable file not found" in said.status["message"]
+
+
+def test_a_program_waits_for_a_client_that_reads_slowly_and_loses_nothing(client: Client, node: Node) -> None:
+    whole = "".join(f"{number}\n" for number in range(1, 1_500_001)).encode()
+
+    async def go() -> bytes:
+        url = f"{client.serving.url}{POD}/exec?{query('seq', '1500000', stdout=True)}"
+        async with ClientSession() as session, session.ws_connect(url, protocols=["v5.channel.k8s.io"]) as ws:
+            transport = ws._writer.transport
+            assert transport is not None
+            transport.pause_reading()
+            written = await asyncio.to_thread(_has_stopped_writing, node.sessions[0].process.pid)
+            assert 0 < written < len(whole)
+            transport.resume_reading()
+            said = Said()
+            async for message in ws:
+                said.hear(message.data[0], message.data[1:])
+            return said.channels[1]
+
+    assert asyncio.run(go()) == whole
+    assert client.get("/api/v1/pods")["items"]
+
+
+def _has_stopped_writing(pid: int) -> int:
+    """Wait until a program sleeps for want of a reader, and say how much it wrote (``man 5 proc_pid_io``)."""
+    end, written = time.monotonic() + 60, -1
+    while time.monotonic() < end:
+        before, written = written, int(Path(f"/proc/{pid}/io").read_text().split()[3])
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if written == before and state == "S":  # it does nothing but write
+            return written
+        time.sleep(0.05)
+    raise AssertionError("it still writes")
 
 
 def test_a_terminal_has_the_size_of_its_window(client: Client, node: Node) -> None:
