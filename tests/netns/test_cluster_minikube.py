@@ -235,6 +235,20 @@ def test_lab_4_as_typed() -> None:
     assert done.stdout.splitlines()[-1] == "back"
 
 
+def test_lab_5_as_typed(started: None) -> None:
+    done = bash(
+        "minikube delete\n"
+        "minikube start --cni=calico\n"
+        "kubectl get pods -n kube-system -l k8s-app=calico-node\n"
+        "kubectl logs -n kube-system -l k8s-app=calico-node -c calico-node --tail=20\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^calico-node-\S+ +1/1 +Running ", done.stdout, re.MULTILINE)
+    assert "model of calico's agent, not the product" in done.stdout
+    assert "/etc/cni/net.d/" in done.stdout
+    assert not re.search(r"^\d+: cni0:", bash("minikube ssh\nip link show type bridge\nexit\n").stdout, re.MULTILINE)
+
+
 def test_a_command_on_a_node_is_the_same_whatever_the_cluster_is(started: None) -> None:
     assert on_node("hostname; ip link show type bridge | wc -l").stdout.splitlines()[0] == "minikube"
     assert on_node("hostname", "minikube-m02").stdout == "minikube-m02\n"
