@@ -33,7 +33,7 @@ from labhelpers.cluster.state import State
 from labhelpers.errors import BadInput, LabError
 from labhelpers.lab import Lab, Node
 from labhelpers.linux.inside import MARKER
-from labhelpers.networks import Calico, Canal, Cilium, Flannel
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Weave
 from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
 
 __all__ = ["ClusterHost"]
@@ -97,7 +97,7 @@ class ClusterHost:
     def _install_agent(self) -> None:
         """The network's agent, and none of another network, which a saved cluster may have had."""
         ours = self._network.agent if self._network is not None else None
-        agents = {one.agent.daemon_set for one in (Flannel, Calico, Canal, Cilium)}
+        agents = {one.agent.daemon_set for one in (Flannel, Calico, Canal, Cilium, Weave)}
         for one in self.store.list(DAEMONSETS, "kube-system"):
             if one["metadata"]["name"] in agents:
                 self.store.delete(DAEMONSETS, one["metadata"]["name"], "kube-system")

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from labhelpers.errors import BadInput
-from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network, PlainBridge
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network, PlainBridge, Weave
 
 __all__ = ["NETWORKS", "PodNetwork", "daemon_set", "network_named", "spelled"]
 
 PodNetwork = Network
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "bridge": PlainBridge, "flannel": Flannel, "calico": Calico, "canal": Canal, "cilium": Cilium
+    "bridge": PlainBridge, "flannel": Flannel, "calico": Calico, "canal": Canal, "cilium": Cilium,
+    "weave": Weave
 }  # fmt: skip
 
 

@@ -77,6 +77,14 @@ class Weave(Network):
             _require_connected([node.name for node in lab.nodes], self._links)
         return super().install(lab)
 
+    def __repr__(self) -> str:
+        """Agents write it into their logs."""
+        return (
+            super()
+            .__repr__()
+            .replace(f"password={self.options['password']!r}", "password=…", bool(self.options["password"]))
+        )
+
     def about(self) -> Rows[About]:
         """See ``Network.about``."""
         return Rows(_ABOUT, "Weave: the product and this model")

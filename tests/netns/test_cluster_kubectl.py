@@ -296,6 +296,6 @@ def test_a_number_of_nodes_that_is_none_is_refused(nodes: int) -> None:
 
 
 def test_an_unknown_network_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(BadInput, match=r"no network 'weave'.*bridge, flannel, calico, canal, cilium, none"):
-        Cluster(1, network="weave")
+    with pytest.raises(BadInput, match=r"no network 'kindnet'.*bridge, flannel, calico, canal, cilium, weave, none"):
+        Cluster(1, network="kindnet")
     assert not Path("/run/netns/node-1").exists()

@@ -164,6 +164,7 @@ _AGENT = Recipe(
         "calico/node",
         "flannel/flannel",
         "quay.io/cilium/cilium",
+        "weaveworks/weave-kube",
     ),
     in_node=True,
 )

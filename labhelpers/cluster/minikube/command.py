@@ -20,7 +20,7 @@ __all__ = ["main"]
 #: minikube's own exit statuses: wrong usage, no such profile, something is not running
 _USAGE, _NO_PROFILE, _STOPPED = 14, 85, 7
 #: networks that real minikube knows, or people ask it for
-_KNOWN = ("kindnet", "weave")
+_KNOWN = ("kindnet",)
 _WITHOUT = ("false", "none")
 
 

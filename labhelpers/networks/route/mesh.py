@@ -126,8 +126,9 @@ class Mesh(Carrier):
             elif by:
                 yield Leg(node.name, peer.name, peer.pod_cidr, True, f"by way of {by}")
             else:
-                trouble = connection["trouble"] if connection else ""
-                yield Leg(node.name, peer.name, peer.pod_cidr, False, "", trouble or "no way is known")
+                trouble = f", {connection['trouble']}" if connection and connection["trouble"] else ""
+                missing = f"a connection{trouble}" if connection else "a way by other peers"
+                yield Leg(node.name, peer.name, peer.pod_cidr, False, "", missing)
 
     def wait(self, timeout: float = 60.0) -> float:
         """Wait as every carrier does, and until all neighbours are connected: some can be reached by others before.

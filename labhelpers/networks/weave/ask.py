@@ -32,7 +32,7 @@ def answer(path: str, word: str) -> bytes:
 def main(words: list[str]) -> None:
     """Print what the router says, as people read it."""
     if len(words) != 1:
-        sys.exit("usage: python -m labhelpers.networks.weave.ask status|reload")
+        sys.exit("usage: python -m labhelpers.networks.weave.ask status|reload|end")
     try:
         print(json.dumps(json.loads(answer(SOCKET, words[0])), indent=1))
     except (OSError, ValueError) as error:

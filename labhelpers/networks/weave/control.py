@@ -15,7 +15,7 @@ __all__ = ["ask"]
 
 
 def ask(node: Node, word: str) -> Any:
-    """Ask a node's router for its ``status``, or tell it to ``reload`` its settings.
+    """Ask a node's router for its ``status``, or tell it to ``reload`` its settings or to ``end``.
 
     Raises:
         NotFound: no router listens.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from labhelpers.errors import LabError
@@ -11,16 +14,25 @@ from labhelpers.lab import Node
 from labhelpers.linux import process
 from labhelpers.networks import own_run
 from labhelpers.networks.weave.control import ask
-from labhelpers.networks.weave.settings import FOLDER, ROUTER, SETTINGS, Settings
+from labhelpers.networks.weave.settings import FOLDER, ROUTER, SETTINGS, SOCKET, Settings
 
 __all__ = ["is_running", "settings_of", "start", "stop", "tell"]
 
 _PROGRAM = "labhelpers.networks.weave"
+_PATIENCE = 2.0  # seconds; it ends in milliseconds
 
 
 def is_running(node: Node) -> bool:
-    """Is there a router on the node?  Changes nothing."""
-    return bool(process.find(node.inode, ROUTER))
+    """Does a router listen on the node?  Changes nothing.
+
+    An agent cannot see the node's processes, but their sockets.
+    """
+    with socket.socket(socket.AF_UNIX) as talk:
+        try:
+            talk.connect(str(own_run.here(node, SOCKET)))
+        except OSError:
+            return False
+    return True
 
 
 def settings_of(node: Node) -> Settings | None:
@@ -64,8 +76,13 @@ def tell(node: Node, neighbours: Iterable[str]) -> None:
 
 
 def stop(node: Node) -> None:
-    """End a node's router, and remove its files.  Shell: ``pkill weaver``."""
+    """End a node's router, and remove its files.  Shell: ``python -m labhelpers.networks.weave.ask end``."""
     if is_running(node):
-        process.end(process.find(node.inode, ROUTER))
-        own_run.note(node, f"pkill {ROUTER}")
+        with suppress(LabError):  # one that does not answer is killed
+            ask(node, "end")
+            end = time.monotonic() + _PATIENCE
+            while is_running(node) and time.monotonic() < end:
+                time.sleep(0.01)
+        own_run.note(node, "python -m labhelpers.networks.weave.ask end")
+    process.end(process.find(node.inode, ROUTER))
     own_run.remove(node, FOLDER)

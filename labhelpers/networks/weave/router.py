@@ -68,8 +68,9 @@ class Router:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        """Work until the cable to the bridge is removed."""
+        """Work until the cable to the bridge is removed, or somebody asks for the end."""
         loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
         loop.add_reader(self._datagrams, self.switch.receive)
         loop.add_reader(self._cable, self.switch.capture)
         if self.fast:
@@ -80,10 +81,11 @@ class Router:
         self._start(self._gossip())
         await asyncio.start_unix_server(self._asked, sock=self._control)
         self._call_neighbours()
-        while self._has_cable():
+        while self._has_cable() and not self._ended.is_set():
             self._tick()
             working = all(self.connections[one].works(time.monotonic()) for one in self.connections)
-            await asyncio.sleep(_LATER if working else _SOON)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LATER if working else _SOON)
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(job)
@@ -257,9 +259,13 @@ class Router:
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, ValueError, asyncio.TimeoutError):
             word = (await asyncio.wait_for(reader.readline(), _TO_CALL)).decode(errors="replace").strip()
-            writer.write(status(self, word, self.reload).encode())
+            writer.write(status(self, word).encode())
             await writer.drain()
         writer.close()
+
+    def end(self) -> None:
+        """End, when the answer to who asked for it is sent."""
+        self._ended.set()
 
     def reload(self) -> None:
         """Read the settings again; only the neighbours may have changed.

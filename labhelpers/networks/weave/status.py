@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,11 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["status"]
 
 
-def status(router: Router, word: str, reload: Callable[[], None]) -> str:
-    """The answer to a word, as JSON."""
+def status(router: Router, word: str) -> str:
+    """Do what a word asks for; the answer is JSON, of what is so then."""
     try:
         if word == "reload":
-            reload()
+            router.reload()
+        elif word == "end":
+            router.end()
         elif word != "status":
             raise ValueError(f"it does not know {word!r}")
     except (OSError, ValueError) as error:
