@@ -59,7 +59,8 @@ class ClusterWard:
 
     def requirements(self) -> Rows[Row]:
         """See ``Ward``."""
-        return Rows([self._reached(), *_asked(), _new_pods()], "what a healthy cluster does")
+        # who may talk to whom comes after what is asked: a change that opens too much may arrive between the two
+        return Rows([*_asked(), self._reached(), _new_pods()], "what a healthy cluster does")
 
     def _reached(self) -> Row:
         table = truth_table(self.cluster, [("TCP", 80)], pods=PODS)
