@@ -68,7 +68,7 @@ class ApiServer:
         self._pulse = Pulse(self._store)
 
     async def _end_lasting(self, _: web.Application) -> None:
-        """End watches, logs that are followed, exec, port-forward: aiohttp would wait for them to end by themselves."""
+        """End logs that are followed, exec and port-forward: aiohttp would wait for them to end by themselves."""
         for task in self._lasting:
             task.cancel()
         await asyncio.gather(*self._lasting, return_exceptions=True)
@@ -161,7 +161,7 @@ class ApiServer:
             return await self._subresource(request, target)
         if flag(request.query, "watch") and request.method == "GET":
             assert self._pulse is not None
-            return await self._lasts(stream_watch(request, self._store, self._pulse, target))
+            return await stream_watch(request, self._store, self._pulse, target)  # the pulse ends it
         return await (self._one(request, target) if target.name else self._many(request, target))
 
     async def _many(self, request: web.Request, target: Target) -> web.Response:
