@@ -42,6 +42,11 @@ def register() -> None:
         _register_policy(text, html, *name.split("."))
     text.for_type_by_name("labhelpers.measure.comparison", "Comparison", _comparison_text)
     html.for_type_by_name("labhelpers.measure.comparison", "Comparison", _comparison_html)
+    # by name: a flow log that is followed is a widget, which other notebooks need not import
+    flows = ("labhelpers.trace.flows.flows", "Flows")
+    text.for_type_by_name(*flows, lambda found, printer, cycle: printer.text(_flows("flows_text", found)))
+    html.for_type_by_name(*flows, lambda found: _flows("flows_html", found))
+    shell.display_formatter.mimebundle_formatter.for_type_by_name(*flows, lambda found: _flows("flows_bundle", found))
     Progress.shown_by = staticmethod(show_progress)
     # by name: most notebooks have no use for CNI, and need not import it
     text.for_type_by_name("labhelpers.cni.operation", "Operation", _wire_text)
@@ -81,6 +86,12 @@ def _comparison_html(comparison: Any) -> str:
     from labhelpers.views.comparison import comparison_html
 
     return comparison_html(comparison)
+
+
+def _flows(function: str, found: Any) -> Any:
+    from labhelpers.views import flow_view
+
+    return getattr(flow_view, function)(found)
 
 
 def _wire_text(operation: Any, printer: Any, cycle: bool) -> None:

@@ -146,6 +146,19 @@ _COLUMNS: dict[type, dict[str, Cell]] = {
 
 #: the same by name: most notebooks have no use for these, and need not import them
 _BY_NAME: dict[str, dict[str, Cell]] = {
+    # without times, which differ from run to run
+    "labhelpers.trace.flows.flow.Flow": {
+        "from": lambda row: row.source,
+        "to": lambda row: row.destination,
+        "protocol": lambda row: row.protocol,
+        "port": lambda row: row.port or "",
+        "verdict": lambda row: row.verdict,
+        "request": lambda row: f"{row.method} {row.path}".strip(),
+        "status": lambda row: row.status or "",
+        "decided by": lambda row: row.policy,
+        "reason": lambda row: row.reason,
+        "seen by": lambda row: row.node,
+    },
     "labhelpers.measure.standing.Standing": {
         "place": lambda row: row.place,
         "network": lambda row: row.network,

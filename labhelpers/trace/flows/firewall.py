@@ -133,7 +133,7 @@ class Firewall:
             policy=policy,
             source_address=ends.source,
             destination_address=ends.destination,
-            source_port=ends.source_port if ends.destination_port else 0,
+            source_port=ends.source_port,
         )
 
     def close(self) -> None:

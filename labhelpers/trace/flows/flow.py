@@ -34,6 +34,7 @@ class Flow:
     policy: str = ""
     source_address: str = ""
     destination_address: str = ""
+    #: for ICMP the number that the sender chose
     source_port: int = 0
     #: numbers that stand for labels, in networks that have them; 0 elsewhere
     source_identity: int = 0

@@ -61,7 +61,7 @@ class Flows:
         """The same, without waiting for what happened this moment."""
         if self._recorder.error is not None:
             raise LabError(f"The flow log has ended: {self._recorder.error}", "Call observe() again.")
-        found = [one for one in self._recorder.flows() if self.wanted(one)]
+        found = _in_order([one for one in self._recorder.flows() if self.wanted(one)])
         return Rows(found, self._title(found))
 
     def _title(self, found: list[Flow]) -> str:
@@ -96,6 +96,7 @@ class Flows:
             if self.running:
                 self._recorder.settle(_SETTLE)
             self._recorder.close()
+            self.heard()
         return self
 
     def __len__(self) -> int:
@@ -109,6 +110,19 @@ class Flows:
 
     def __repr__(self) -> str:
         return str(self.now())
+
+
+def _in_order(flows: list[Flow]) -> list[Flow]:
+    """By time; what several nodes saw of a conversation stays together, in the order of their names."""
+
+    def conversation(one: Flow) -> tuple[object, ...]:
+        ends = one.source_address, one.destination_address, one.source_port, one.port, one.protocol
+        return ends if one.source_port and not one.status else (*ends, one.time)
+
+    began: dict[tuple[object, ...], float] = {}
+    for one in flows:
+        began[conversation(one)] = min(one.time, began.get(conversation(one), one.time))
+    return sorted(flows, key=lambda one: (began[conversation(one)], one.node, one.time))
 
 
 def _names(name: str, address: str) -> tuple[str, ...]:

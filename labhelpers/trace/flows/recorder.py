@@ -15,6 +15,7 @@ from labhelpers.trace.flows.names import Names
 __all__ = ["Recorder"]
 
 _MOST_FLOWS = 10_000
+_TELL = 0.3  # seconds between two calls of ``heard``: drawing costs more than reading
 _TURN = 0.1  # seconds: a source may have something to tell without any event, such as that nothing came
 
 
@@ -39,6 +40,8 @@ class Recorder:
         self._all = 0
         self._turns = 0
         self._lost = 0
+        #: are there flows that ``heard`` was not called for, and when was it last called?
+        self._news, self._told = False, 0.0
         self._changed = threading.Condition()
         #: why it stopped by itself
         self.error: Exception | None = None
@@ -118,5 +121,7 @@ class Recorder:
             self._all += len(found)
             self._turns += 1
             self._changed.notify_all()
-        if found:
+        self._news = self._news or bool(found)
+        if self._news and time.monotonic() > self._told + _TELL:
+            self._news, self._told = False, time.monotonic()
             self._heard()
