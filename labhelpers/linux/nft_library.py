@@ -7,7 +7,9 @@ It reads the same language and costs no process: a change of one element takes a
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
+import os
 import socket
 import struct
 import threading
@@ -74,7 +76,8 @@ def load(namespace: NetworkNamespace, rules: str) -> None:
         rules: lines in the language of ``nft -f``.
 
     Raises:
-        BadInput: with nft's own explanation; the ruleset is as it was.
+        BadInput: with nft's own explanation; the ruleset is as it was.  ``errno`` is EMSGSIZE if it is too long for one
+            transaction, as much is for an ordinary user.
         ToolMissing: the library is not installed.
         Vanished: the namespace is gone.
 
@@ -85,6 +88,7 @@ def load(namespace: NetworkNamespace, rules: str) -> None:
         raise BadInput(
             f"nft did not accept the rules in {namespace.name or 'this namespace'}:\n{said.strip()}",
             "Nothing was changed. `man nft` describes the language.",
+            errno=errno.EMSGSIZE if os.strerror(errno.EMSGSIZE) in said else None,
         )
 
 

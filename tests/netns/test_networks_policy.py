@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from labhelpers.errors import BadInput
 from labhelpers.lab import Lab
 from labhelpers.linux import nft_library
+from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.networks.policy import Enforcer, through_the_node
 from tests.netns.kernel import eventually, nft, shell
 from tests.netns.policies import Policed
@@ -281,3 +283,67 @@ def test_a_pod_that_is_gone_is_in_no_set_any_more(policed: Policed) -> None:
     finally:
         policed.objects["pods"] = pods
         enforcer.apply(policed.objects)
+
+
+def many_policies(count: int) -> list[dict[str, Any]]:
+    """All but the last let web come to other ports; the last lets everybody come to one port of db."""
+    others = [policy(f"other-{n}", "db" if n % 2 else "api", ingress=from_app("web", n + 1)) for n in range(count)]
+    return [*others, policy("zzz", "db", ingress=[{"ports": [{"port": 7002, "protocol": "UDP"}]}])]
+
+
+def test_what_is_too_long_for_one_transaction_comes_in_several_and_is_the_same_in_the_end(
+    policed: Policed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for an ordinary user with many policies; meanwhile nothing passes that the policies do not allow."""
+    source, target = policed.pods["blog/web"], policed.pods["shop/db"]
+    few = [policy("db", "db", ingress=from_app("web", 80)), policy("all", "", policyTypes=["Ingress"])]
+    policed.enforce(many_policies(40))
+    whole = [sorted(one.ruleset().splitlines()) for one in policed.enforcers]
+    load = nft_library.load
+    monkeypatch.setattr("labhelpers.networks.policy.portions._LONGEST", 2000)
+
+    def load_little(namespace: NetworkNamespace, rules: str) -> None:
+        if len(rules) > 3000:
+            raise BadInput("Message too long", errno=errno.EMSGSIZE)
+        load(namespace, rules)
+
+    monkeypatch.setattr(nft_library, "load", load_little)
+    stop = threading.Event()
+
+    def send() -> None:
+        with source._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp:
+            while not stop.is_set():
+                udp.sendto(b"x", (target.address, 7001))
+
+    with target._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind((target.address, 7001))
+        silent.setblocking(False)
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for _ in range(3):
+                policed.enforcers[:] = [Enforcer(node) for node in policed.nodes]
+                policed.enforce(few)
+                done = policed.enforce(many_policies(40))
+                assert all(one.transactions > 1 for one in done)
+                assert [sorted(one.ruleset().splitlines()) for one in policed.enforcers] == whole
+                assert not any(one.changed for one in policed.enforce(many_policies(40)))
+        finally:
+            stop.set()
+            sender.join()
+        with pytest.raises(BlockingIOError):
+            silent.recv(64)
+
+
+def test_a_thousand_policies_are_loaded_changed_and_found_again(policed: Policed) -> None:
+    """By an ordinary user too, whom the kernel lets send less at once than root."""
+    policies = many_policies(1000)
+    policed.enforce(policies)
+    assert policed.enforcers[0].ruleset().count("chain ") >= 2
+    policed.enforcers[:] = [Enforcer(node) for node in policed.nodes]
+    policed.enforce(policies)
+    db = policed.pods["shop/db"]
+    (node,) = [number for number, node in enumerate(policed.nodes) if node is db.node]
+    assert "shop/zzz" in policed.enforcers[node].ruleset()
+    policed.enforce([])
+    assert "shop/zzz" not in policed.enforcers[node].ruleset()

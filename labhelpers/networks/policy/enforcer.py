@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from labhelpers.errors import BadInput
@@ -11,6 +12,7 @@ from labhelpers.linux.records import Rows
 from labhelpers.networks.policy.compile import SPEAKS, compiled
 from labhelpers.networks.policy.counters import Counter, counters_in
 from labhelpers.networks.policy.model import DIRECTIONS
+from labhelpers.networks.policy.portions import in_portions
 from labhelpers.networks.policy.ruleset import BASE, MAPS, TABLE, Ruleset, delta, rebuilt
 from labhelpers.networks.policy.world import Objects, World
 
@@ -21,12 +23,14 @@ __all__ = ["Applied", "Enforcer", "without_effect"]
 class Applied:
     """What a call of ``apply`` did."""
 
-    #: the commands of nft, one transaction; ``""`` if everything was in order
+    #: the commands of nft; ``""`` if everything was in order
     commands: str
     #: was the table different from what had been loaded: changed by hand, or not ours?
     repaired: bool = False
     #: what of the policies has no effect here, in words
     notes: tuple[str, ...] = ()
+    #: in how many transactions: one, but where an ordinary user loads more than may be sent at once
+    transactions: int = 1
 
     @property
     def changed(self) -> bool:
@@ -55,6 +59,9 @@ class Enforcer:
     def apply(self, objects: Objects) -> Applied:
         """Load what the policies mean for the node's pods, in one transaction: all of it, or nothing.
 
+        What is too long for one, as more than about 150 policies at once are for an ordinary user, comes in several.
+        Between the first and the last of them no new connection of an isolated pod begins.
+
         Args:
             objects: the API's ``pods``, ``namespaces`` and ``networkpolicies``, of the whole cluster.
 
@@ -67,14 +74,9 @@ class Enforcer:
         wanted = compiled(world, self._node)
         known = self._loaded
         drifted = self.drifted()
-        if known is None or drifted:
-            commands = self._rebuild(wanted)
-        else:
-            commands = delta(known, wanted)
-            if commands:
-                self._load(commands)
+        commands = self._rebuild(wanted) if known is None or drifted else self._change(known, wanted)
         self._loaded = wanted
-        return Applied(commands, known is not None and drifted, without_effect(world))
+        return Applied("\n".join(commands), known is not None and drifted, without_effect(world), len(commands))
 
     def drifted(self) -> bool:
         """Is the kernel's table not the one that was loaded, as when somebody deleted a rule?  Changes nothing.
@@ -110,7 +112,20 @@ class Enforcer:
         nft_library.load(self._namespace, f"add table {TABLE}\ndelete table {TABLE}")
         self._loaded = None
 
-    def _rebuild(self, wanted: Ruleset) -> str:
+    def _change(self, known: Ruleset, wanted: Ruleset) -> list[str]:
+        """The transaction that was made, if any was needed."""
+        commands = delta(known, wanted)
+        if not commands:
+            return []
+        try:
+            self._load(commands)
+        except BadInput as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            return self._rebuild(wanted)
+        return [commands]
+
+    def _rebuild(self, wanted: Ruleset) -> list[str]:
         there = nft_library.parsed(self._namespace, TABLE)
         ours = {chain for chain, _, _ in BASE.values()}
         chains = [one["chain"]["name"] for one in there if "chain" in one and one["chain"]["name"] not in ours]
@@ -119,11 +134,19 @@ class Enforcer:
         try:
             commands = rebuilt(wanted, chains, [*sets, *maps])
             self._load(commands)
-        except BadInput:
+        except BadInput as error:
+            if error.errno == errno.EMSGSIZE:
+                return self._load_in_portions(in_portions(wanted, chains, [*sets, *maps]))
             # something of our names but of another kind is there, made by hand: only then is the table made anew
             commands = f"add table {TABLE}\ndelete table {TABLE}\n{rebuilt(wanted)}"
             self._load(commands)
-        return commands
+        return [commands]
+
+    def _load_in_portions(self, portions: list[str]) -> list[str]:
+        self._loaded = None  # until the last one is there, nobody knows what is
+        for one in portions:
+            self._load(one)
+        return portions
 
     def _load(self, commands: str) -> None:
         before = nft_library.generation(self._namespace)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from labhelpers.networks.policy.model import Direction
 
-__all__ = ["BASE", "ISOLATED", "MAPS", "TABLE", "NamedSet", "Ruleset", "delta", "rebuilt"]
+__all__ = ["BASE", "ISOLATED", "MAPS", "TABLE", "NamedSet", "Ruleset", "base", "delta", "rebuilt"]
 
 TABLE = "ip network_policy"
 #: each direction's chain at the kernel's hook, its place there, the side of the packet it is about
@@ -50,8 +50,8 @@ class Ruleset:
     maps: Mapping[Direction, Mapping[str, str]] = field(default_factory=dict)
 
 
-def _base(direction: Direction) -> Iterator[str]:
-    """The chain that every forwarded packet comes to.
+def base(direction: Direction) -> Iterator[str]:
+    """The chain that every forwarded packet comes to, with its rules.
 
     ``accept`` ends this chain only: a packet that its sender's policies allow goes on to the chain of its receiver's.
     What is isolated is in a set beside the map, so that a pod whose rules are being exchanged is not open meanwhile.
@@ -125,5 +125,5 @@ def rebuilt(new: Ruleset, chains: Iterable[str] = (), sets: Iterable[str] = ()) 
     )
     lines += delta(was, new).splitlines()
     for direction in BASE:
-        lines += _base(direction)
+        lines += base(direction)
     return "\n".join(lines)
