@@ -126,7 +126,8 @@ def test_connections_are_counted_and_one_that_is_not_opened_is_said(pair: Pair) 
 
 def test_processes_are_asked_for_time_and_memory(pair: Pair) -> None:
     before = set(usage.processes_in([pair[0].inode]))
-    with spawn(pair[0], ["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 60"]) as busy:
+    script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 60"
+    with spawn(pair[0], ["sh", "-c", script]) as busy:
         assert busy.stdout.readline() == "done\n"
         found = set(usage.processes_in([pair[0].inode])) - before
         assert busy.pid in found
