@@ -20,7 +20,9 @@ _RULES = tuple(
         (r"^(Waiting for deployment |WARNING: version difference ).*\n", ""),
         (r"^E\d{4} .* v[23]\.go:\d+\] .*websocket: close sent.*\n", ""),
         (r"(?<= annotate)d$", ""),
-        (r"(?<=requested resource\"\))\.$", ""),
+        (r"(?<= deleted) from \S+ namespace$", ""),
+        (r"(\bkubelet +)spec\.(?:initC|c)ontainers\{\S+\}: ", r"\1"),
+        (r"(?<=\"\))\.$", ""),
         # times
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
         (r"\b\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\b", "TIME"),

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.netns.kernel import eventually
 from tests.netns.kubectl import Kubectl, cluster_with_kubectl
 
+PATIENCE = 60.0
 LABELS = {"app": "daemon"}
 CONTAINER = {"name": "c", "image": "busybox", "command": ["sleep", "3600"]}
 DAEMONSET = {
@@ -61,5 +63,4 @@ def test_a_daemons_history_is_told_and_gone_back_in(kubectl: Kubectl) -> None:
     assert kubectl("get pods -l app=daemon -o", colours) == "red red"
     assert "unable to find specified revision 9" in kubectl.refused("rollout undo daemonset/daemon --to-revision=9")
     kubectl("delete daemonset daemon")
-    kubectl("wait --for=delete controllerrevisions --all --timeout=60s")
-    assert kubectl("get controllerrevisions -o name") == ""
+    assert eventually(lambda: kubectl("get controllerrevisions -o name") == "", PATIENCE)

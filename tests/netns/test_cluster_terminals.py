@@ -134,5 +134,5 @@ def test_a_running_pod_is_attached_to_left_and_attached_to_again(kubectl: Kubect
 
 
 def test_input_through_a_pipe_reaches_a_pod_that_is_run_for_it(kubectl: Kubectl) -> None:
-    said = kubectl("run piped -i --rm --image=busybox --restart=Never -q -- sort", input="two\none\n")
+    said = kubectl("run piped -i --rm --image=busybox --restart=Never --quiet -- sort", input="two\none\n")
     assert said.splitlines()[:2] == ["one", "two"]
