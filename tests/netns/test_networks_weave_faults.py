@@ -48,7 +48,7 @@ def own_mesh() -> Iterator[Woven]:
 
 def test_a_router_that_is_killed_is_noticed_and_started_again(own_line: Woven) -> None:
     os.kill(own_line.pid(2), signal.SIGKILL)
-    assert eventually(lambda: not daemon.is_running(own_line.nodes[1]))
+    assert eventually(lambda: not daemon.is_running(own_line.nodes[1]), PATIENCE)
     assert eventually(lambda: not own_line.installed.status().where(node="node-1", peer="node-3")[0].ok, PATIENCE)
     broken = {(leg.node, leg.peer): leg.missing for leg in own_line.installed.status() if not leg.ok}
     assert broken["node-2", "node-1"].startswith("No router answers on node-2")
@@ -135,6 +135,7 @@ def test_the_kernel_carries_nothing_to_a_node_whose_router_was_killed_until_anot
     assert own_mesh.reaches(1, 2)
     assert eventually(lambda: is_carried(first, "node-2") and is_carried(second, "node-1"), PATIENCE)
     os.kill(own_mesh.pid(1), signal.SIGKILL)
+    assert eventually(lambda: not daemon.is_running(own_mesh.nodes[0]), PATIENCE)
     assert eventually(lambda: not is_carried(first, "node-2"), PATIENCE)
     assert is_carried(second, "node-1")  # nobody is left to take it away: the next router finds it
     stale = "02:00:00:00:00:77"

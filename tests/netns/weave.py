@@ -81,13 +81,15 @@ class Woven:
 
 @contextmanager
 def woven(network: Network) -> Iterator[Woven]:
+    """Weave on three nodes; no router may have had an accident."""
     made = Woven(network)
     try:
         yield made
-        assert [made.log(number) for number in (1, 2, 3)] == ["", "", ""]  # no router had an accident
     finally:
+        accidents = [made.log(number) for number in (1, 2, 3)]
         made.installed.clean()
         made.lab.reset()
+        assert accidents == ["", "", ""]
 
 
 class Stranger:

@@ -125,7 +125,7 @@ class Router:
             except (OSError, asyncio.TimeoutError) as error:
                 self.trouble[address] = (getattr(error, "strerror", "") or "no answer").lower()
             else:
-                await self._talk(Stream(reader, writer), address, is_caller=True)
+                await self._talk(reader, writer, address, is_caller=True)
             if time.monotonic() - began > longest:
                 pause = _CALL_AGAIN[0]
             await asyncio.sleep(pause)
@@ -136,23 +136,28 @@ class Router:
         free = asyncio.Semaphore(_MOST_CALLERS)
         while True:
             await free.acquire()
-            caller, (address, _) = await loop.sock_accept(self._calls)
-            if address in self.settings.neighbours:
+            try:
+                caller, (address, _) = await loop.sock_accept(self._calls)
+                if address not in self.settings.neighbours:
+                    caller.close()
+                    raise Refused("a call of a stranger")
                 reader, writer = await asyncio.open_connection(sock=caller)
-                task = self._start(self._talk(Stream(reader, writer), address, is_caller=False))
-                task.add_done_callback(lambda _: free.release())
-            else:
-                caller.close()
+            except (OSError, Refused) as error:
                 free.release()
-                self.switch.refused["a call of a stranger"] += 1
+                self.switch.refused[getattr(error, "reason", "a call that ended at once")] += 1
+            else:
+                task = self._start(self._talk(reader, writer, address, is_caller=False))
+                task.add_done_callback(lambda _: free.release())
             await asyncio.sleep(_BETWEEN_CALLERS)
 
-    async def _talk(self, stream: Stream, address: str, *, is_caller: bool) -> None:
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, *, is_caller: bool
+    ) -> None:
         """Greet, then listen until the connection ends."""
         connection = None
         try:
             connection = await greet(
-                stream,
+                Stream(reader, writer),
                 self.topology.me,
                 self.settings.password,
                 address,
@@ -167,7 +172,7 @@ class Router:
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             self.trouble[address] = "it has hung up" if connection else "no greeting"
         finally:
-            stream.close()
+            writer.transport.abort()
             if connection and self.connections.get(connection.peer) is connection:
                 del self.connections[connection.peer]
                 self._changed()
