@@ -171,6 +171,20 @@ FEATURES = (
         module="nf_tables",
     ),
     Feature(
+        id="nft-log",
+        what="NFLOG: rules that tell a program of packets",
+        chapters=chapters("07"),
+        trial=net.nft_log,
+        module="nfnetlink_log",
+    ),
+    Feature(
+        id="nft-tproxy",
+        what="tproxy: rules that hand connections to a proxy",
+        chapters=chapters("07"),
+        trial=net.nft_tproxy,
+        module="nft_tproxy",
+    ),
+    Feature(
         id="nft-netdev",
         what="nf_tables where packets enter an interface",
         chapters=chapters("07-08"),
@@ -181,7 +195,7 @@ FEATURES = (
     Feature(
         id="nft-bridge",
         what="nf_tables where a switch forwards",
-        chapters=chapters("06"),
+        chapters=chapters("06-07"),
         trial=net.nft_bridge,
         module="nf_tables",
     ),

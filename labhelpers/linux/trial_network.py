@@ -29,8 +29,10 @@ __all__ = [
     "isolation",
     "nft_bridge",
     "nft_chain",
+    "nft_log",
     "nft_masquerade",
     "nft_netdev",
+    "nft_tproxy",
     "nft_trace",
     "packet_socket",
     "raw_socket",
@@ -41,7 +43,7 @@ __all__ = [
 
 _LOCALHOST = "127.0.0.1"
 _INPUT, _POSTROUTING, _INGRESS = 1, 4, 0  # NF_INET_LOCAL_IN, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS
-_FORWARD = 2  # NF_BR_FORWARD
+_FORWARD, _PREROUTING = 2, 0  # NF_BR_FORWARD, NF_INET_PRE_ROUTING
 _DROPS = "kfree_skb"  # the kernel function that frees a dropped packet, and the tracepoint in it
 
 
@@ -100,6 +102,23 @@ def nft_trace() -> None:
     load = attribute(1, one) + nested(2, attribute(1, b"\1"))  # the number 1 into register 1 …
     trace = attribute(2, struct.pack("!I", 12)) + attribute(3, one)  # … and from there to NFT_META_NFTRACE
     _nft("inet", "filter", _INPUT, ("immediate", load), ("meta", trace))
+
+
+def nft_log() -> None:
+    """Have packets told to a program.  Shell: ``nft add rule inet TABLE CHAIN log group 7``."""
+    _nft("inet", "filter", _INPUT, ("log", attribute(1, struct.pack("!H", 7))))  # NFTA_LOG_GROUP
+
+
+def nft_tproxy() -> None:
+    """Hand connections to a program of the node.  Shell: ``nft add rule ip TABLE CHAIN tcp dport 80 tproxy to :7``."""
+    one = struct.pack("!I", 1)
+    # a transport protocol is asked for, into register 1 (NFT_META_L4PROTO), and must be TCP
+    protocol = attribute(1, one) + attribute(2, struct.pack("!I", 16))
+    tcp = attribute(1, one) + attribute(2, struct.pack("!I", 0)) + nested(3, attribute(1, b"\6"))
+    port = attribute(1, one) + nested(2, attribute(1, struct.pack("!H", 7)))
+    proxy = attribute(1, struct.pack("!I", 2)) + attribute(3, one)  # NFPROTO_IPV4, the port's register
+    expressions = (("meta", protocol), ("cmp", tcp), ("immediate", port), ("tproxy", proxy))
+    _nft("ip", "filter", _PREROUTING, *expressions)
 
 
 def nft_netdev() -> None:

@@ -54,6 +54,11 @@ TRY = {
     "nft-tables": [*NFT, "table inet t { chain c { type filter hook output priority 0; accept; }; }"],
     "nft-nat": [*NFT, "table ip t { chain c { type nat hook postrouting priority 0; masquerade; }; }"],
     "nft-trace": [*NFT, "table ip t { chain c { meta nftrace set 1; }; }"],
+    "nft-log": [*NFT, "table inet t { chain c { type filter hook input priority 0; log group 7; }; }"],
+    "nft-tproxy": [
+        *NFT,
+        "table ip t { chain c { type filter hook prerouting priority -150; tcp dport 80 tproxy to :7; }; }",
+    ],
     "nft-netdev": [
         *NFT,
         "table netdev t { chain c { type filter hook ingress device lo priority 0; accept; }; }",

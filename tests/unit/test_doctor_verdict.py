@@ -167,8 +167,8 @@ def test_every_probe_touches_a_chapter_and_names_differ_within_a_kind() -> None:
 def test_what_the_issue_of_a_preflight_is_about_is_all_there() -> None:
     kinds = "veth bridge vxlan macvlan dummy ipvlan vlan vrf ipip gre geneve wireguard netkit tun"
     others = "user-namespaces namespaces mounts overlay packet-sockets raw-sockets ping ipv6 bpf clsact tracepoints"
-    nft = "nft-tables nft-nat nft-trace nft-netdev nft-bridge bridge-isolation br-netfilter raw-tracepoints forwarding"
-    assert {feature.id for feature in FEATURES} == set(f"{kinds} {others} {nft}".split())
+    nft = "nft-tables nft-nat nft-trace nft-log nft-tproxy nft-netdev nft-bridge bridge-isolation br-netfilter"
+    assert {feature.id for feature in FEATURES} == set(f"{kinds} {others} {nft} raw-tracepoints forwarding".split())
     assert all(isinstance(one, Feature) for one in FEATURES)
     assert all(isinstance(one, Program) for one in PROGRAMS)
 
