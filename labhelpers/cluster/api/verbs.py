@@ -59,6 +59,11 @@ def _replace(store: Store, target: Target, old: Object, sent: Any, validation: s
 
 def patch(store: Store, target: Target, media: str, sent: Any, *, validation: str, dry_run: bool) -> Answer:
     """Change a part of an object: strategic merge, merge or JSON patch.  Repeated when somebody wrote meanwhile."""
+    if media == "application/apply-patch+yaml":  # which would also create the object
+        raise UnsupportedBody(
+            "this API server has no server-side apply: it does not record who manages which field",
+            "Use kubectl apply without --server-side.",
+        )
     checked = isinstance(sent, dict) and (sent.get("metadata") or {}).get("resourceVersion")
     for attempt in range(_TRIES):
         old = store.get(target.resource, target.name, target.namespace)
@@ -84,11 +89,6 @@ def _patched(target: Target, media: str, old: Object, sent: Any) -> Object:
         if not isinstance(new, dict):
             raise BadRequest("the patch leaves no object", "Patch a part of it.")
         return new
-    if media == "application/apply-patch+yaml":
-        raise UnsupportedBody(
-            "this API server has no server-side apply: it does not record who manages which field",
-            "Use kubectl apply without --server-side.",
-        )
     raise UnsupportedBody(f"the body of the request was in an unknown patch format: {media}", "Use a JSON patch.")
 
 
