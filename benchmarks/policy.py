@@ -6,50 +6,20 @@ import socket
 import subprocess
 import time
 from statistics import median
-from typing import Any
 
 from benchmarks._measure import Job, Row, Times, a_a, in_turns, options, ratio, report
 from benchmarks._sandbox import move_into_sandbox
 from labhelpers import Lab
 from labhelpers.lab import Node
+from labhelpers.measure.crowd import EACH, PODS, Object, crowd, open_port, pod_object
 from labhelpers.networks.policy import Enforcer, through_the_node
 from labhelpers.networks.route import HostGateway
-
-Object = dict[str, Any]
 
 #: seconds
 _ENFORCED, _THOUSAND = 0.1, 3.0
 _RTT = 1.2  # times that with ten policies
-_POLICIES, _PODS, _EACH = 1000, 500, 5
+_POLICIES = 1000
 _TIMES = 400  # connections, of which the fastest counts
-
-
-def _pod(name: str, address: str, node: str, labels: Object) -> Object:
-    return {
-        "metadata": {"name": name, "namespace": "default", "labels": labels},
-        "spec": {"nodeName": node},
-        "status": {"podIP": address, "phase": "Running"},
-    }
-
-
-def _policy(name: str, pods: Object, port: int, peers: Object | None = None) -> Object:
-    rule: Object = {"ports": [{"port": port}], **({"from": [{"podSelector": peers}]} if peers is not None else {})}
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"podSelector": pods, "ingress": [rule]}}
-
-
-def _crowd(policies: int, node: str, *, broad: bool = False) -> dict[str, list[Object]]:
-    """Five hundred pods of one node, which need not exist, and policies that each select five of them, or all."""
-    groups = _PODS // _EACH
-    pods = [
-        _pod(f"pod-{number}", f"10.9.{number // 250}.{number % 250 + 1}", node, {"group": str(number % groups)})
-        for number in range(_PODS)
-    ]
-    made = []
-    for number in range(policies):
-        selected = {"matchLabels": {"group": str(number % groups)}}
-        peers = {"matchLabels": {"group": str((number * 7 + 1) % groups)}}
-        made.append(_policy(f"policy-{number}", {} if broad else selected, 1000 + number, peers))
-    return {"pods": pods, "namespaces": [{"metadata": {"name": "default"}}], "networkpolicies": made}
 
 
 class Three:
@@ -60,7 +30,7 @@ class Three:
         self.carrier = HostGateway(lab)
         self.pods = [node.pod(f"pod-{number}") for number, node in enumerate(self.nodes)]
         self.enforcers = [Enforcer(node) for node in self.nodes]
-        pods = [_pod(pod.name, pod.address, pod.node.name, {"app": pod.name}) for pod in self.pods]
+        pods = [pod_object(pod.name, pod.address, pod.node.name, {"app": pod.name}) for pod in self.pods]
         self.objects: dict[str, list[Object]] = {
             "pods": pods,
             "namespaces": [{"metadata": {"name": "default"}}],
@@ -73,7 +43,7 @@ class Three:
     def change(self) -> None:
         """Open the port if it is closed, else close it: on all nodes."""
         self.open = not self.open
-        policy = _policy("one", {"matchLabels": {"app": "pod-2"}}, 80 if self.open else 81)
+        policy = open_port("one", {"matchLabels": {"app": "pod-2"}}, 80 if self.open else 81)
         self.objects["networkpolicies"] = [policy]
         for enforcer in self.enforcers:
             enforcer.apply(self.objects)
@@ -93,7 +63,7 @@ class Three:
         """The same texts, in the same places, by the program."""
         texts = {}
         for enforcer, node in zip(self.enforcers, self.nodes, strict=True):
-            policy = _policy("one", {"matchLabels": {"app": "pod-2"}}, 82)
+            policy = open_port("one", {"matchLabels": {"app": "pod-2"}}, 82)
             texts[node.name] = enforcer.apply({**self.objects, "networkpolicies": [policy]}).commands
             enforcer.apply(self.objects)  # and back, so that the text fits again
         start = time.perf_counter()
@@ -114,13 +84,13 @@ class Three:
 
 def loads(node: Node, kind: str) -> dict[str, float]:
     """Compile a thousand policies and load them into a node that has none; then take one of them away."""
-    crowd = _crowd(_POLICIES, node.name, broad=kind == "broad")
+    objects = crowd(_POLICIES, node.name, broad=kind == "broad")
     enforcer = Enforcer(node)
     start = time.perf_counter()
-    enforcer.apply(crowd)
+    enforcer.apply(objects)
     loaded = time.perf_counter()
-    crowd["networkpolicies"].pop()
-    enforcer.apply(crowd)
+    objects["networkpolicies"].pop()
+    enforcer.apply(objects)
     done = time.perf_counter()
     enforcer.clean()
     return {kind: loaded - start, f"{kind}, one less": done - loaded}
@@ -135,15 +105,17 @@ class Two:
         through_the_node(self.node)
         self.enforcer = Enforcer(self.node)
         self.listening = self.b.listen(80)
-        self.own = [_pod(pod.name, pod.address, "node-4", {"group": "0", "app": pod.name}) for pod in (self.a, self.b)]
+        self.own = [
+            pod_object(pod.name, pod.address, "node-4", {"group": "0", "app": pod.name}) for pod in (self.a, self.b)
+        ]
 
     def connects(self, policies: int, *, broad: bool = False) -> float:
         """The fastest of many connections: the first packet of each is asked about."""
-        crowd = _crowd(policies, self.node.name, broad=broad)
-        crowd["pods"] += self.own
+        objects = crowd(policies, self.node.name, broad=broad)
+        objects["pods"] += self.own
         # the last by name, so that all the others that select the pod are asked before it
-        crowd["networkpolicies"].append(_policy("the-last", {"matchLabels": {"app": "pod-y"}}, 80))
-        self.enforcer.apply(crowd)
+        objects["networkpolicies"].append(open_port("the-last", {"matchLabels": {"app": "pod-y"}}, 80))
+        self.enforcer.apply(objects)
         times = []
         for _ in range(_TIMES):
             with self.a._kernel.visit(lambda: socket.socket()) as tcp:
@@ -163,10 +135,10 @@ def _rows(times: Times) -> list[Row]:
         Row(f"… 95 of 100 within {1000 * p95:.1f} ms"),
         Row("one change on 3 nodes, compiled and loaded", times["library"], "nft -f of the same text",
             ratio(times["library"], times["nft"]), a_a(times["nft"], times["nft again"]), at_most=1),
-        Row(f"{_POLICIES} policies, each of {_EACH} of {_PODS} pods", times["narrow"], f"{_THOUSAND:g} s",
+        Row(f"{_POLICIES} policies, each of {EACH} of {PODS} pods", times["narrow"], f"{_THOUSAND:g} s",
             min(times["narrow"]) / _THOUSAND, at_most=1),
         Row("… one less of them", times["narrow, one less"]),
-        Row(f"{_POLICIES} policies, each of all {_PODS} pods", times["broad"]),
+        Row(f"{_POLICIES} policies, each of all {PODS} pods", times["broad"]),
         Row("… one less of them", times["broad, one less"]),
         Row(f"a connection with {_POLICIES} policies around", times["thousand"], "10 policies",
             ratio(times["thousand"], times["ten"]), by_rtt, at_most=_RTT),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from labhelpers.cni import CniPod
-
-__all__ = ["crowd", "open_port", "pod_object"]
+__all__ = ["EACH", "PODS", "Object", "crowd", "open_port", "pod_object"]
 
 Object = dict[str, Any]
-_EACH = 5  # pods that a policy selects
-_PODS = 500
+#: pods that there are, and that a policy selects
+PODS, EACH = 500, 5
 
 
 def pod_object(name: str, address: str, node: str, labels: dict[str, str]) -> Object:
@@ -27,18 +25,16 @@ def open_port(name: str, selected: Object, port: int, source: Object | None = No
     return {"metadata": {"name": name, "namespace": "default"}, "spec": {"podSelector": selected, "ingress": [rule]}}
 
 
-def crowd(policies: int, own: list[CniPod], port: int) -> dict[str, list[Object]]:
-    """Five hundred pods and so many policies, each of five of them; and one more, which lets the own pods connect."""
-    node = own[-1].node.name
-    groups = _PODS // _EACH
+def crowd(policies: int, node: str, *, broad: bool = False) -> dict[str, list[Object]]:
+    """Five hundred pods of one node, which need not exist, and policies that each select five of them, or all."""
+    groups = PODS // EACH
     pods = [
-        pod_object(f"pod-{n}", f"10.9.{n // 250}.{n % 250 + 1}", node, {"group": str(n % groups)}) for n in range(_PODS)
+        pod_object(f"pod-{n}", f"10.9.{n // 250}.{n % 250 + 1}", node, {"group": str(n % groups)}) for n in range(PODS)
     ]
-    pods += [pod_object(pod.name, pod.address, pod.node.name, {"app": "own"}) for pod in own]
     made = [
-        open_port(f"policy-{n}", _group(n % groups), 1000 + n, _group((n * 7 + 1) % groups)) for n in range(policies)
+        open_port(f"policy-{n}", {} if broad else _group(n % groups), 1000 + n, _group((n * 7 + 1) % groups))
+        for n in range(policies)
     ]
-    made.append(open_port("the-last", {"matchLabels": {"app": "own"}}, port))
     meta = {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}}
     return {"pods": pods, "namespaces": [{"metadata": meta}], "networkpolicies": made}
 

@@ -67,6 +67,7 @@ _ALL = (
     Quantity(
         "rules", "a connection among 1000 policies", "times", False,
         "The quickest connection with 1000 policies that do not select its pods, to that with 10.", by_carrier=False,
+        step=0.2,
     ),
 )  # fmt: skip
 
