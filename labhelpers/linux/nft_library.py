@@ -153,21 +153,24 @@ def tables(namespace: NetworkNamespace, family: str) -> list[str]:
     return [line.split()[2] for line in said.splitlines() if line.startswith("table ")] if ok else []
 
 
-def structure(namespace: NetworkNamespace, table: str) -> list[dict[str, Any]]:
-    """What is in a table but for what its sets and maps hold, which may be much: a dictionary for each part.
+def structure(namespace: NetworkNamespace, table: str, *, counters: bool = False) -> str:
+    """A table as text but for what its sets and maps hold, which may be much; ``""`` if it is not there.
 
-    Shell: ``nft --json --terse list ruleset FAMILY``; ``list table`` reads all elements before it leaves them out.
+    Args:
+        counters: with what its rules have counted.
+
+    Shell: ``nft --terse --stateless list ruleset FAMILY``; ``list table`` reads all elements before it leaves them out.
     """
-    family, _, name = table.partition(" ")
-    ok, said = namespace.visit(lambda: _run(f"list ruleset {family}", _JSON | _TERSE))
+    family = table.partition(" ")[0]
+    ok, said = namespace.visit(lambda: _run(f"list ruleset {family}", _TERSE | (0 if counters else _STATELESS)))
     if not ok:
         raise BadInput(f"nft could not list {table} of {namespace.name}: {said.strip()}", "Run doctor().")
-    return [
-        part
-        for part in json.loads(said)["nftables"]
-        for kind, one in part.items()
-        if kind != "metainfo" and (one["name"] if kind == "table" else one.get("table")) == name
-    ]
+    lines = said.splitlines()
+    try:
+        begin = lines.index(f"table {table} {{")
+    except ValueError:
+        return ""
+    return "\n".join(lines[begin : lines.index("}", begin) + 1])
 
 
 def elements(namespace: NetworkNamespace, table: str, kind: str, name: str) -> list[Any]:

@@ -46,6 +46,9 @@ class Network:
     #: do packets pass only after a node's enforcer was told of the pod?
     knows_pods: ClassVar[bool] = False
 
+    #: is it told of services, too?
+    knows_services: ClassVar[bool] = False
+
     attach: Attach
     route: type[Carrier]
     enforces: bool = False

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,9 +23,9 @@ from labhelpers.lab import Lab, Node
 from labhelpers.linux import nft_library
 from labhelpers.networks import Cilium, Installed
 from labhelpers.networks.cilium.datapath import INVALID_SOURCE, POLICY, FlowEvent
+from labhelpers.networks.cilium.ebpf.reasons import NO_FIRST_FRAGMENT
 from labhelpers.networks.cilium.nft import NftDatapath
-from labhelpers.networks.cilium.nft.rules import GUARD, TABLE
-from labhelpers.networks.cilium.nft.show import NO_FRAGMENT
+from labhelpers.networks.cilium.nft.names import GUARD, TABLE
 from labhelpers.networks.cilium.node import CiliumNode
 from tests.netns.kernel import eventually, shell
 from tests.netns.wire import recorded
@@ -227,7 +228,7 @@ def test_a_datagram_in_fragments_arrives_and_a_fragment_alone_does_not(made: Mad
     finally:
         events.close()
     assert [(one.source, one.forwarded, one.reason) for one in told if one.reason] == [
-        (source.address, False, NO_FRAGMENT)
+        (source.address, False, NO_FIRST_FRAGMENT)
     ]
 
 
@@ -397,8 +398,11 @@ def test_a_flow_that_there_is_no_room_for_does_not_begin_and_it_is_said(made: Ma
     node = made.web.node
     target = made.near(made.web)
     datapath = made.on(made.web).datapath
-    filled = ", ".join(f"10.255.0.1 . {number} . 10.255.0.2 . 9 . tcp timeout 1h" for number in range(65535))
-    nft_library.load(node._kernel, f"flush set {TABLE} flows\nadd element {TABLE} flows {{ {filled} }}")
+    nft_library.load(node._kernel, f"flush set {TABLE} flows")
+    for begin in range(0, 65535, 5000):  # an ordinary user may send no more at once
+        some = range(begin, min(begin + 5000, 65535))
+        filled = ", ".join(f"10.255.0.1 . {number} . 10.255.0.2 . 9 . tcp timeout 1h" for number in some)
+        nft_library.load(node._kernel, f"add element {TABLE} flows {{ {filled} }}")
     events = datapath.events()
     try:
         with target.listen(9002):
@@ -456,3 +460,90 @@ def test_a_pod_that_goes_leaves_nothing_of_it(made: Made) -> None:
     assert made.far(pod).ping(pod, timeout=30)
     made.net.delete(pod)
     assert [replace(one, identity=0) for one in enforcer.datapath.tables()["endpoints"]] == before
+
+
+def _service(
+    name: str, address: str, port: dict[str, Any], backends: list[CniPod]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A service of the API, and the endpoints that its controller writes."""
+    meta = {"name": name, "namespace": "shop"}
+    service = {"metadata": meta, "spec": {"clusterIP": address, "selector": {"app": name}, "ports": [port]}}
+    there = {"port": port["targetPort"], "protocol": port["protocol"]}
+    subsets = [{"addresses": [{"ip": one.address} for one in backends], "ports": [there]}] if backends else []
+    return service, {"metadata": meta, "subsets": subsets}
+
+
+@pytest.fixture
+def serving(made: Made) -> Iterator[Any]:
+    def serve(*some: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        made.objects["services"], made.objects["endpoints"] = ([one[part] for one in some] for part in (0, 1))
+        made.net.apply(made.objects)
+
+    yield serve
+    serve()
+
+
+def test_a_service_is_one_address_for_several_pods(made: Made, serving: Any) -> None:
+    clients = [made.web, made.far(made.web)]
+    backends = [one for one in made.pods.values() if one not in clients][:3]
+    http = {"port": 8080, "targetPort": 7080, "protocol": "TCP"}
+    serving(
+        _service("api", "10.96.0.10", http, backends),
+        _service("none", "10.96.0.11", {**http, "port": 9090}, []),
+    )
+    with ExitStack() as servers:
+        for one in backends:
+            servers.enter_context(one.listen(7080))
+        for client in clients:
+            replies = [client.connect("10.96.0.10", 8080, timeout=30) for _ in range(24)]
+            assert {one.saw for one in replies} == {client.address}  # no address but the service's is replaced
+        asked = {
+            one.destination
+            for node in made.nodes
+            for one in made.on(next(pod for pod in made.pods.values() if pod.node is node)).datapath.tables()["flows"]
+            if one.destination_port == 7080
+        }
+        assert asked == {one.address for one in backends}
+        assert not clients[0].connect("10.96.0.11", 9090, timeout=0.3).ok
+    shown = made.on(made.web).datapath.tables()["services"]
+    assert [(one.name, one.address, one.port, len(one.backends)) for one in shown] == [
+        ("shop/api", "10.96.0.10", 8080, 3),
+        ("shop/none", "10.96.0.11", 9090, 0),
+    ]
+    serving()
+    assert not clients[0].connect("10.96.0.10", 8080, timeout=0.3).ok
+
+
+def test_datagrams_to_a_service_come_in_pieces_there_and_back(made: Made, serving: Any) -> None:
+    for backend in (made.near(made.web), made.far(made.web)):
+        serving(_service("dns", "10.96.0.53", {"port": 53, "targetPort": 5353, "protocol": "UDP"}, [backend]))
+        with (
+            made.web._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asks,
+            backend._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as answers,
+        ):
+            answers.bind((backend.address, 5353))
+            for one in (asks, answers):
+                one.settimeout(30)
+            asks.connect(("10.96.0.53", 53))
+            for size in (1, 1400, 4000):
+                asks.send(b"?" * size)
+                said, sender = answers.recvfrom(9000)
+                assert (said, sender[0]) == (b"?" * size, made.web.address)
+                answers.sendto(b"!" * size, sender)
+                assert asks.recv(9000) == b"!" * size
+
+
+def test_a_policy_is_about_the_pod_behind_a_service(made: Made, serving: Any) -> None:
+    selected = [{"podSelector": {"matchLabels": {"app": "web"}}}]
+    made.enforce(policy("db", "db", ingress=[{"from": selected, "ports": [{"port": 5432}]}]))
+    serving(_service("db", "10.96.0.12", {"port": 80, "targetPort": 5432, "protocol": "TCP"}, [made.db]))
+    with made.db.listen(5432):
+        assert made.web.connect("10.96.0.12", 80, timeout=30).ok
+        assert not made.api.connect("10.96.0.12", 80, timeout=0.3).ok
+
+
+def test_a_pod_reaches_itself_by_the_service_that_it_is_behind(made: Made, serving: Any) -> None:
+    made.enforce(*deny_all())
+    serving(_service("web", "10.96.0.13", {"port": 80, "targetPort": 8080, "protocol": "TCP"}, [made.web]))
+    with made.web.listen(8080):
+        assert made.web.connect("10.96.0.13", 80, timeout=30).saw == "169.254.42.1"

@@ -20,12 +20,24 @@ from labhelpers.lab import Node
 from labhelpers.networks import Network
 from labhelpers.networks.nat_outgoing import NatOutgoing
 from labhelpers.networks.route import Known
-from labhelpers.store import NAMESPACES, NETWORKPOLICIES, NODES, PODS, Event, Object, Resource, Store
+from labhelpers.store import (
+    ENDPOINTS,
+    NAMESPACES,
+    NETWORKPOLICIES,
+    NODES,
+    PODS,
+    SERVICES,
+    Event,
+    Object,
+    Resource,
+    Store,
+)
 
 __all__ = ["NodeAgent", "known_nodes", "say"]
 
 _AGAIN = 1.0  # seconds until the kernel is looked at again
 _POLICY = {"pods": PODS, "namespaces": NAMESPACES, "networkpolicies": NETWORKPOLICIES}
+_SERVICES = {"services": SERVICES, "endpoints": ENDPOINTS}
 
 
 class NodeAgent:
@@ -42,6 +54,8 @@ class NodeAgent:
         self._enforcer = network.enforcer(node, self._others)
         self._nodes: list[Known] = []
         self._objects: dict[str, Sequence[Object]] = {}
+        #: what the enforcer is told, by the plural of its kind
+        self._told = ({**_POLICY, **_SERVICES} if network.knows_services else _POLICY) if network.enforces else {}
         self._stale = set(self.watches)
         self._trouble = ""
         #: the nodes to whose pods there was a way when it was last looked at
@@ -57,7 +71,7 @@ class NodeAgent:
     @property
     def watches(self) -> Sequence[Resource]:
         """See ``Controller``."""
-        return (NODES, *_POLICY.values()) if self._network.enforces else (NODES,)
+        return NODES, *self._told.values()
 
     def keys(self, resource: Resource, event: Event) -> Iterable[Key]:
         """See ``Controller``: there is one thing to do, and everything concerns it."""
@@ -96,8 +110,8 @@ class NodeAgent:
             for one in before:
                 if one not in self._nodes:
                     say(f"node {one.name} is gone")
-        for name, resource in _POLICY.items():
-            if self._enforcer and resource in stale:
+        for name, resource in self._told.items():
+            if resource in stale:
                 self._objects[name] = list(self._store.list(resource))
 
     def _others(self) -> list[Known]:

@@ -10,7 +10,7 @@ from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.networks.cilium.datapath import Events
 from labhelpers.networks.cilium.ebpf.events import RingEvents
 from labhelpers.networks.cilium.nft.events import LoggedEvents
-from labhelpers.networks.cilium.nft.rules import TABLE
+from labhelpers.networks.cilium.nft.names import TABLE
 
 __all__ = ["events_of"]
 
@@ -25,7 +25,7 @@ def events_of(node: NetworkNamespace) -> Events | None:
         AlreadyExists: somebody listens already.
         Vanished.
     """
-    if nft_library.listing(node, TABLE):
+    if nft_library.structure(node, TABLE):
         return LoggedEvents(node.name, node)
     with suppress(NotFound):
         try:

@@ -40,6 +40,7 @@ class Cilium(Network):
     file = "05-cilium.conflist"
     agent = Agent("cilium", ("k8s-app", "cilium"), "cilium-agent", "quay.io/cilium/cilium:v1.19.4")
     knows_pods = True
+    knows_services = True
     steps = "changes to the datapath"
 
     def __init__(self, datapath: str = "", *, tunnel: str = "vxlan", nat_outgoing: bool = True) -> None:

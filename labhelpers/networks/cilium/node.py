@@ -12,6 +12,8 @@ from labhelpers.networks.attach import cilium_host
 from labhelpers.networks.cilium.datapath import Datapath
 from labhelpers.networks.cilium.identity import Identities
 from labhelpers.networks.cilium.plan import Attached, planned
+from labhelpers.networks.cilium.proxies import hand_over
+from labhelpers.networks.cilium.services import services_of
 from labhelpers.networks.policy import Applied
 from labhelpers.networks.policy.enforcer import without_effect
 from labhelpers.networks.policy.world import Objects, World
@@ -42,8 +44,12 @@ class CiliumNode:
         world, tables, peers = World(objects), self._node._tables(), self._peers()
         own = {text.split("/")[0] for one in tables.links for text in one.addresses if ":" not in text}
         tunnel = self._tunnel and bool(peers)
-        wanted, self.identities = planned(world, self._node, peers, _attached(tables), own, tunnel=tunnel)
-        return replace(self.datapath.apply(wanted), notes=without_effect(world))
+        wanted, self.identities = planned(
+            world, self._node, peers, _attached(tables), own, tunnel=tunnel, services=services_of(objects)
+        )
+        applied = replace(self.datapath.apply(wanted), notes=without_effect(world))
+        hand_over(self._node)
+        return applied
 
     def clean(self) -> None:
         """See ``Enforces.clean``."""

@@ -17,7 +17,8 @@ from labhelpers.networks.cilium.datapath import Events, RuleCounter, Wanted
 from labhelpers.networks.cilium.limits import require_room
 from labhelpers.networks.cilium.nft import show
 from labhelpers.networks.cilium.nft.events import LoggedEvents
-from labhelpers.networks.cilium.nft.rules import GUARD, TABLE, TUNNEL, UPLINK, contents, guard
+from labhelpers.networks.cilium.nft.names import GUARD, PROXIED, TABLE, TUNNEL, UPLINK
+from labhelpers.networks.cilium.nft.rules import contents, guard
 from labhelpers.networks.cilium.nft.table import Contents, delta, rebuilt
 from labhelpers.networks.cilium.nft.wire import forget_identities, reads_identities, ways
 from labhelpers.networks.policy import Applied
@@ -65,12 +66,13 @@ class NftDatapath:
 
     def counters(self) -> Rows[RuleCounter]:
         """See ``Datapath.counters``.  Shell: ``nft list table netdev cilium``."""
-        return show.counters(nft_library.structure(self._namespace, TABLE), self._node)
+        return show.counters(nft_library.structure(self._namespace, TABLE, counters=True), self._node)
 
     def tables(self) -> Mapping[str, Rows[Any]]:
         """See ``Datapath.tables``.  Shell: ``nft list table netdev cilium``."""
-        parts = nft_library.structure(self._namespace, TABLE)
-        return show.tables(parts, {name: self._elements(TABLE, kind, name) for name, kind in _named(parts).items()})
+        structure = nft_library.structure(self._namespace, TABLE, counters=True)
+        named = {name: self._elements(TABLE, kind, name) for name, kind in show.parts(structure)[1].items()}
+        return show.tables(structure, named)
 
     def events(self) -> Events:
         """See ``Datapath.events``.  One listener at a time: who asks while another listens is refused.
@@ -78,6 +80,14 @@ class NftDatapath:
         Shell: ``tcpdump -i nflog:6081``.
         """
         return LoggedEvents(self._node, self._namespace)
+
+    def hand_over(self, ports: Iterable[tuple[str, int]]) -> None:
+        """See ``Datapath.hand_over``.  Shell: ``nft add element netdev cilium proxied { 10.0.1.2 . 80 }``."""
+        if not nft_library.structure(self._namespace, TABLE):
+            return
+        wanted = sorted(f"{address} . {port}" for address, port in ports)
+        add = [f"add element {TABLE} {PROXIED} {{ {', '.join(wanted)} }}"] if wanted else []
+        nft_library.load(self._namespace, "\n".join([f"flush set {TABLE} {PROXIED}", *add]))
 
     def clean(self) -> None:
         """See ``Datapath.clean``.  Shell: ``nft delete table netdev cilium``, ``ip rule delete …``."""
@@ -115,8 +125,7 @@ class NftDatapath:
         return commands.splitlines()
 
     def _rebuilt(self, wanted: Contents) -> str:
-        parts = nft_library.structure(self._namespace, wanted.table)
-        return rebuilt(wanted, [one["chain"]["name"] for one in parts if "chain" in one], _named(parts))
+        return rebuilt(wanted, *show.parts(self._said(wanted.table)))
 
     def _read_identities(self, tunnel: int, *, again: bool) -> list[str]:
         if tunnel == self._tunnel and not again:
@@ -158,15 +167,10 @@ class NftDatapath:
         self._held = held
 
     def _said(self, table: str) -> str:
-        return show.standing(nft_library.structure(self._namespace, table))
+        return nft_library.structure(self._namespace, table)
 
     def _holds(self, table: Contents, name: str) -> str:
         return json.dumps(self._elements(table.table, table.named[name].kind, name))
 
     def _elements(self, table: str, kind: str, name: str) -> list[Any]:
         return nft_library.elements(self._namespace, table, kind, name)
-
-
-def _named(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The sets and maps of a table, and which of both each is."""
-    return {one[kind]["name"]: kind for one in parts for kind in ("set", "map") if kind in one}

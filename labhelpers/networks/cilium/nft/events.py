@@ -9,14 +9,13 @@ from dataclasses import replace
 from labhelpers.linux import nft_library
 from labhelpers.linux.namespace import NetworkNamespace
 from labhelpers.linux.nflog import Log, Logged
-from labhelpers.networks.cilium.datapath import FLOWS_FULL, INVALID_SOURCE, POLICY, FlowEvent
+from labhelpers.networks.cilium.datapath import FlowEvent
 from labhelpers.networks.cilium.nft import show
-from labhelpers.networks.cilium.nft.rules import GROUP, TABLE
+from labhelpers.networks.cilium.nft.names import GROUP, TABLE
 
 __all__ = ["LoggedEvents"]
 
 _TCP, _UDP = 6, 17
-_REASONS = {"source": INVALID_SOURCE, "full": FLOWS_FULL, "fragment": show.NO_FRAGMENT}
 _DIRECTIONS = ("egress", "ingress")
 
 
@@ -86,7 +85,7 @@ class LoggedEvents:
             return replace(event, direction=direction, policy=policy, rule=int(rule))
         if verdict == "dropped":
             direction = words[0] if words[0] in _DIRECTIONS else ""
-            return replace(event, direction=direction, reason=_REASONS.get(words[0], POLICY))
+            return replace(event, direction=direction, reason=show.REASONS[words[0]])
         return event
 
     @staticmethod

@@ -17,15 +17,13 @@ from itertools import pairwise
 from labhelpers.networks.cilium.datapath import ANY, LAST_PORT, Allowed, Wanted
 from labhelpers.networks.cilium.identity import WIRE
 from labhelpers.networks.cilium.limits import FLOW_SECONDS, FLOWS
+from labhelpers.networks.cilium.nft import services
+from labhelpers.networks.cilium.nft.names import GROUP, GUARD, PROXIED, TABLE, TUNNEL, UPLINK
 from labhelpers.networks.cilium.nft.table import Chain, Contents, Named
 from labhelpers.networks.policy.model import DIRECTIONS, Direction
 
-__all__ = ["GROUP", "GUARD", "TABLE", "TUNNEL", "UPLINK", "contents", "guard", "rule_chain"]
+__all__ = ["contents", "guard", "rule_chain"]
 
-TABLE, GUARD = "netdev cilium", "ip cilium_guard"
-UPLINK, TUNNEL = "eth0", "cilium_vxlan"
-#: of NFLOG
-GROUP = 6081
 #: a fragment's way is known as long as the rest may follow; net.ipv4.ipfrag_time is 30 seconds
 _FRAGMENT = 30
 _ENDPOINT_NAMES = "lxc"
@@ -37,6 +35,7 @@ _BACK = "ip daddr . th dport . ip saddr . th sport . ip protocol"
 _ECHO_THERE, _ECHO_BACK = "ip saddr . ip daddr . icmp id", "ip daddr . ip saddr . icmp id"
 _FRAGMENTS = "ip saddr . ip daddr . ip id . ip protocol"
 _WITH_PORTS, _ECHO = "ip protocol { tcp, udp }", "icmp type { echo-request, echo-reply }"
+_TO_PROXY = f"ip daddr . tcp dport @{PROXIED} accept"  # the node's firewall gives it to the proxy
 _LOG = f"group {GROUP}"
 
 
@@ -58,17 +57,22 @@ def contents(wanted: Wanted, indexes: Mapping[str, int]) -> Contents:
         "cables": Named("map", "type ipv4_addr : iface_index;", {a.address: f"{indexes[a.interface]}" for a in here}),
         "flows": _filled("type ipv4_addr . inet_service . ipv4_addr . inet_service . inet_proto;", FLOWS),
         "echoes": _filled("typeof ip saddr . ip daddr . icmp id;", FLOWS),
+        PROXIED: Named("set", "type ipv4_addr . inet_service; size 256; flags dynamic;"),
         "fragments": _filled(f"typeof {_FRAGMENTS};", FLOWS, f"timeout {_FRAGMENT}s;"),
+        **dict(services.named(wanted.services)),
     }
     chains = {
-        "from-pod": Chain("", tuple(_from_pod())),
-        "from-network": Chain("", ("meta protocol != ip accept", "ip daddr != @endpoints accept", "goto known")),
+        "from-pod": Chain("", tuple(_from_pod(wanted))),
+        "from-network": Chain(
+            "", ("meta protocol != ip accept", "ip daddr != @endpoints accept", _TO_PROXY, "goto known")
+        ),
         "known": Chain("", tuple(_known())),
         "handshake": Chain("", tuple(_handshake())),
         "begins": Chain("", tuple(_begins(wanted.tunnel))),
         "who-is-it-for": Chain("", tuple(_identify("daddr"))),
         "who-sent-it": Chain("", tuple(_identify("saddr"))),
-        "passes": Chain("", tuple(_passes(wanted.tunnel))),
+        "passes": Chain("", tuple(_passes(wanted))),
+        **dict(services.chains(wanted.services)),
     }
     if not wanted.tunnel:
         named["nodes"] = Named("map", "type ipv4_addr : ipv4_addr; flags interval;", dict(_nodes(wanted)))
@@ -124,11 +128,14 @@ def _short(policy: str) -> str:
 # --- the chains ------------------------------------------------------------------------------------------------------
 
 
-def _from_pod() -> Iterator[str]:
+def _from_pod(wanted: Wanted) -> Iterator[str]:
     yield "meta protocol arp accept"
     yield "meta protocol != ip counter drop"  # policies are about IPv4, so that nothing else may pass
     yield f"iifname . ip saddr != @sources counter {_log('dropped', 'source')} drop"
     yield "ip daddr @own accept"
+    yield _TO_PROXY
+    yield f"ip saddr . tcp sport @{PROXIED} accept"
+    yield from services.translated(wanted.services)
     yield "goto known"
 
 
@@ -186,13 +193,14 @@ def _identify(side: str) -> Iterator[str]:
     yield f"meta mark set ip {side} map @ipcache-blocks"
 
 
-def _passes(tunnel: bool) -> Iterator[str]:
+def _passes(wanted: Wanted) -> Iterator[str]:
     """On its way: ``fwd`` puts it into the other interface at once, past all else that the node would do with it."""
+    yield from services.answered(wanted.services)
     # one whose time is over is left to the node, which tells the sender; and one from outside of the cluster, because
     # the node must know the flow, lest it gives the answer an address of its own
     short = "ip ttl > 1 ip saddr @blocks"
     yield f"{short} fwd ip to ip daddr device ip daddr map @cables"
-    if not tunnel:
+    if not wanted.tunnel:
         yield f'{short} fwd ip to ip daddr map @nodes device "{UPLINK}"'
     # the others go by the node's own routes; the mark says that they were looked at, and by which route of the tunnel
     yield "jump who-sent-it"

@@ -1,8 +1,10 @@
-"""What nft says of the table, as lines to show, and as one text to compare.  Changes nothing."""
+"""What nft says of the table, as lines to show.  Changes nothing.
+
+Its structure is read as text: nft's JSON has no words for packets that fill a map.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,20 +21,21 @@ from labhelpers.networks.cilium.datapath import (
     RuleCounter,
     Service,
 )
+from labhelpers.networks.cilium.ebpf.reasons import NO_BACKEND, NO_FIRST_FRAGMENT
 from labhelpers.networks.cilium.ebpf.show import PolicyLine
 
-__all__ = ["NO_FRAGMENT", "FlowLine", "Held", "counters", "identities", "owners", "standing", "tables"]
+__all__ = ["REASONS", "FlowLine", "Held", "counters", "identities", "owners", "parts", "tables"]
 
-#: a reason that eBPF has no need of
-NO_FRAGMENT = "a fragment whose first part was not seen"
-_REASONS = {"source": INVALID_SOURCE, "full": FLOWS_FULL, "fragment": NO_FRAGMENT, "egress": POLICY, "ingress": POLICY}
+#: the words of the log, and what they mean
+REASONS = {
+    "source": INVALID_SOURCE, "full": FLOWS_FULL, "fragment": NO_FIRST_FRAGMENT, "backend": NO_BACKEND,
+    "egress": POLICY, "ingress": POLICY,
+}  # fmt: skip
 _RULE = re.compile(r"(egress|ingress)/(.+)/(\d+)")
+_PART = re.compile(r"^\t(chain|set|map) (\S+) \{$", re.MULTILINE)
+_COUNTED = re.compile(r'counter packets (\d+) bytes (\d+)(?: log prefix "(.*?)")?')
 _SUBJECT = re.compile(r"(egress|ingress)-(\d+)-(ports|peers|anyone)")
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
-#: what differs without anybody having changed anything
-_PASSING = frozenset(["handle", "packets", "bytes"])
-
-_Parts = Iterable[Mapping[str, Any]]
 #: the elements of each set and map
 Held = Mapping[str, Sequence[Any]]
 
@@ -50,36 +53,41 @@ class FlowLine:
     left: int
 
 
-def standing(parts: _Parts) -> str:
-    """The structure of a table without counters and numbers of rules, to compare."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: plain(one) for key, one in value.items() if key not in _PASSING}
-        return [plain(one) for one in value] if isinstance(value, list) else value
-
-    return json.dumps([plain(part) for part in parts], sort_keys=True)
+def parts(structure: str) -> tuple[list[str], dict[str, str]]:
+    """The chains of a table; its sets and maps, and which of both each is."""
+    found = [match.groups() for match in _PART.finditer(structure)]
+    return [name for kind, name in found if kind == "chain"], {name: kind for kind, name in found if kind != "chain"}
 
 
-def counters(parts: _Parts, node: str) -> Rows[RuleCounter]:
+def counters(structure: str, node: str) -> Rows[RuleCounter]:
     """See ``Datapath.counters``."""
-    found: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for part in parts:
-        rule = part.get("rule")
-        if not rule:
-            continue
-        count = next((one["counter"] for one in rule["expr"] if "counter" in one), None)
-        prefix = next((one["log"].get("prefix", "") for one in rule["expr"] if "log" in one), "")
-        match = _RULE.fullmatch(rule["chain"])
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for chain, rule in _rules(structure):
+        count = _COUNTED.search(rule)
+        match = _RULE.fullmatch(chain)
         if count is None:
             continue
         if match:
-            found[match[1], match[2], f"rule {match[3]}"] = count["packets"], count["bytes"]
-        elif prefix.startswith("dropped ") and count["packets"]:
-            word = prefix.split()[1]
-            direction = word if word in ("egress", "ingress") else ""
-            found[direction, "", _REASONS[word]] = count["packets"], count["bytes"]
+            key = match[1], match[2], f"rule {match[3]}"
+        elif (count[3] or "").startswith("dropped ") and int(count[1]):
+            word = count[3].split()[1]
+            key = word if word in ("egress", "ingress") else "", "", REASONS[word]
+        else:
+            continue
+        total = found.setdefault(key, [0, 0])
+        total[0] += int(count[1])
+        total[1] += int(count[2])
     return Rows((RuleCounter(*key, *count) for key, count in sorted(found.items())), f"counters of {node}")
+
+
+def _rules(structure: str) -> Iterator[tuple[str, str]]:
+    """The rules of the table, each with its chain."""
+    chain = ""
+    for line in structure.splitlines():
+        if match := _PART.match(line):
+            chain = match[2] if match[1] == "chain" else ""
+        elif chain and line.startswith("\t\t"):
+            yield chain, line.strip()
 
 
 def identities(named: Held) -> tuple[dict[str, int], list[tuple[str, str, int]]]:
@@ -101,14 +109,13 @@ def owners(alone: Mapping[str, int], blocks: Iterable[tuple[str, str, int]]) -> 
     return owner
 
 
-def tables(parts: _Parts, named: Held) -> dict[str, Rows[Any]]:
+def tables(structure: str, named: Held) -> dict[str, Rows[Any]]:
     """See ``Datapath.tables``.
 
     Args:
-        parts: the structure.
+        structure: with counters.
         named: what its sets and maps hold.
     """
-    parts = list(parts)
     alone, blocks = identities(named)
     who = owners(alone, blocks)
     nodes = {_range(key): str(value) for key, value in _pairs(named, "nodes")}
@@ -120,9 +127,9 @@ def tables(parts: _Parts, named: Held) -> dict[str, Rows[Any]]:
             (Endpoint(address, cables[address], "", who(address)) for address in sorted(cables)), "endpoints"
         ),
         "ipcache": Rows(lines, "ipcache"),
-        "policy": Rows(_policy(parts, named), "policy"),
+        "policy": Rows(_policy(structure, named), "policy"),
         "flows": Rows(_flows(named), "flows"),
-        "services": Rows[Service]((), "services"),
+        "services": Rows(_services(structure, named), "services"),
     }
 
 
@@ -144,8 +151,8 @@ def _words(first: str, last: str) -> str:
     return f"{first}-{last}" if last != first else first
 
 
-def _policy(parts: _Parts, named: Held) -> list[PolicyLine]:
-    count = {(one.direction, one.policy, one.what): (one.packets, one.bytes) for one in counters(parts, "")}
+def _policy(structure: str, named: Held) -> list[PolicyLine]:
+    count = {(one.direction, one.policy, one.what): (one.packets, one.bytes) for one in counters(structure, "")}
     found = []
     for name in named:
         match = _SUBJECT.fullmatch(name)
@@ -158,11 +165,9 @@ def _policy(parts: _Parts, named: Held) -> list[PolicyLine]:
             found.append(
                 PolicyLine(int(match[2]), match[1], remote, protocol, port, rule[2], int(rule[3]), *counted)
             )  # fmt: skip
-    for part in parts:
-        last = part.get("rule") or {}
-        subject = re.fullmatch(r"(egress|ingress)-(\d+)", str(last.get("chain", "")))
-        target = next((one["goto"]["target"] for one in last.get("expr", ()) if "goto" in one), "")
-        everyone = _RULE.fullmatch(target)
+    for chain, last in _rules(structure):
+        subject = re.fullmatch(r"(egress|ingress)-(\d+)", chain)
+        everyone = _RULE.fullmatch(last.removeprefix("goto "))
         if subject and everyone:
             counted = count.get((everyone[1], everyone[2], f"rule {everyone[3]}"), (0, 0))
             found.append(PolicyLine(int(subject[2]), subject[1], 0, 0, "any", everyone[2], int(everyone[3]), *counted))
@@ -191,3 +196,24 @@ def _flows(named: Held) -> list[FlowLine]:
             FlowLine(str(source), int(source_port), str(destination), int(port), _number(protocol), left)
         )  # fmt: skip
     return sorted(found, key=lambda line: (line.source, line.source_port, line.destination, line.destination_port))
+
+
+def _services(structure: str, named: Held) -> list[Service]:
+    names, backends = dict[str, str](), dict[str, list[tuple[str, int]]]()
+    addresses: dict[str, str] = {}
+    for chain, rule in _rules(structure):
+        comment = re.search(r'comment "(.*)"', rule)
+        if comment and re.fullmatch(r"service-\d+", chain):
+            names[chain] = comment[1]
+        elif match := re.fullmatch(r"ip daddr set (\S+)", rule):
+            addresses[chain] = match[1]
+        elif (match := re.fullmatch(r"(?:tcp|udp) dport set (\d+)", rule)) and chain in addresses:
+            backends.setdefault(chain.rpartition("-")[0], []).append((addresses[chain], int(match[1])))
+    found = []
+    for key, verdict in _pairs(named, "services"):
+        address, port, protocol = key["concat"]
+        chain = verdict["jump"]["target"]
+        found.append(
+            Service(names.get(chain, ""), str(address), int(port), _number(protocol), tuple(backends.get(chain, ())))
+        )
+    return sorted(found, key=lambda one: (one.address, one.port, one.protocol))

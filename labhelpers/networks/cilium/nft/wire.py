@@ -19,7 +19,7 @@ from labhelpers.linux.netlink import NetlinkSocket
 from labhelpers.linux.nfnetlink import be32
 from labhelpers.networks.cilium.datapath import Wanted
 from labhelpers.networks.cilium.identity import WIRE
-from labhelpers.networks.cilium.nft.rules import TUNNEL
+from labhelpers.networks.cilium.nft.names import TUNNEL
 
 __all__ = ["VNI_TABLE", "forget_identities", "reads_identities", "ways"]
 
