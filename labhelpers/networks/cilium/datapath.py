@@ -7,7 +7,8 @@ goes on, and packets pass meanwhile.
 What it decides about a packet of IPv4, in this order.  ``source`` and ``destination`` are the packet's.
 
 1. It comes in from a pod, and its source is not that pod's address: dropped, ``INVALID_SOURCE``.
-2. It goes to the node itself, or comes from it: passes unasked, as the kubelet must reach its pods.
+2. It goes to the node itself, or comes from it: passes unasked, as the kubelet must reach its pods.  It goes to a port
+   of a pod in front of which a proxy of the node stands, or comes from it: the node's, and the proxy is asked.
 3. It belongs to a flow that was allowed to begin, in either direction, or is an ICMP error about one: passes.
 4. It comes from an endpoint of this node, and that one's identity is isolated for egress: is there an ``Allowed`` with
    that subject, and the destination's identity as remote?  If not: dropped, ``POLICY``.
@@ -22,7 +23,7 @@ What comes in from a pod's interface that no endpoint is known of (a pod that wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -228,6 +229,16 @@ class Datapath(Protocol):
 
     def events(self) -> Events:
         """Listen to what happens to flows from now on."""
+        ...
+
+    def hand_over(self, ports: Iterable[tuple[str, int]]) -> None:
+        """Leave TCP to and from these ports of this node's pods, and no others, to the node, where a proxy takes it.
+
+        Policies are not asked about it.  Where nothing is at work, nothing is to be done.
+
+        Args:
+            ports: addresses of pods, and their ports.
+        """
         ...
 
     def clean(self) -> None:

@@ -18,6 +18,7 @@ from labhelpers.linux import nft_library, process, tproxy
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
 from labhelpers.linux.told import FOLDER
+from labhelpers.networks.cilium.proxies import PREFIX, hand_over
 from labhelpers.networks.http_policy.rules import HttpRule, read_rules
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["HttpPolicy", "Proxied"]
 
 _PROGRAM = "labhelpers.networks.http_policy.program"
-_TABLE = "http_policy_"
 _PORTS = range(15001, 15101)  # on 127.0.0.1 of the node; Cilium's proxies are at such ports, too
 _TAKEN = "address already in use"
 _PATIENCE = 10.0  # seconds: a process that was killed may have its sockets a moment longer
@@ -86,7 +86,7 @@ class HttpPolicy:
         self._entries = [dict(_words(one)) for one in self.rules]
         #: also that of its socket in the node's /run/flows
         self.name = f"http-{self.address}-{port}"
-        self._table = f"ip {_TABLE}{self.address.replace('.', '_')}_{port}"
+        self._table = f"ip {PREFIX}{self.address.replace('.', '_')}_{port}"
         self._pid = 0
         self._install()
 
@@ -109,6 +109,7 @@ class HttpPolicy:
                     f"The firewall of this kernel cannot hand connections to a proxy: {error.what}",
                     "It needs nft_tproxy and nft_socket: `sudo modprobe nft_tproxy nft_socket` outside the sandbox.",
                 ) from None
+            hand_over(self.node)
             undo.pop_all()
 
     def _start(self, port: int = 0) -> int:
@@ -184,11 +185,12 @@ class HttpPolicy:
         with held(), suppress(Vanished):
             kernel = self.node._kernel
             nft_library.load(kernel, f"add table {self._table}\ndelete table {self._table}")
+            hand_over(self.node)
             process.end([pid for pid, _ in self._processes()])
             Path(f"{self.node.root}{FOLDER}/{self.name}.sock").unlink(missing_ok=True)
             others = nft_library.tables(kernel, "ip")
             with kernel.changes() as changes:
-                if tproxy.delivers_here(changes.socket) and not any(one.startswith(_TABLE) for one in others):
+                if tproxy.delivers_here(changes.socket) and not any(one.startswith(PREFIX) for one in others):
                     tproxy.deliver_no_more(changes)
 
     def _processes(self) -> list[tuple[int, str]]:

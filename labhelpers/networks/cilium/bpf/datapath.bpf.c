@@ -294,6 +294,16 @@ INLINE enum reason balance(struct __sk_buff *skb, struct packet *p) {
 	return FORWARDED;
 }
 
+/* Does a proxy of the node stand between the two? */
+INLINE int is_proxied(struct packet *p) {
+	__u32 only = 0, *proxies_now = look_up(&proxies, &only);
+	if (!proxies_now || !*proxies_now)
+		return 0;
+	struct frontend to = {p->flow.destination, p->flow.destination_port, p->flow.protocol};
+	struct frontend from = {p->flow.source, p->flow.source_port, p->flow.protocol};
+	return look_up(&proxied, &to) || look_up(&proxied, &from);
+}
+
 /* Straight into the pod: redirect_peer puts the packet on the far end of the cable, without a stop at this end. */
 INLINE int deliver(struct __sk_buff *skb, struct packet *p, struct endpoint *to) {
 	struct target *service = look_up(&translations, &p->flow);
@@ -371,6 +381,8 @@ INLINE int handle(struct __sk_buff *skb, enum origin origin, __u32 told) {
 	}
 	struct endpoint *to = look_up(&endpoints, &p->flow.destination);
 	if (!from && !to)
+		return TC_ACT_OK;
+	if (is_proxied(p)) /* the node's firewall gives it to the proxy, which is asked instead of policies */
 		return TC_ACT_OK;
 
 	struct block source = {32, p->flow.source}, destination = {32, p->flow.destination};

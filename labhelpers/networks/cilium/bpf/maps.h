@@ -109,6 +109,10 @@ MAP(services, BPF_MAP_TYPE_HASH, struct frontend, struct service, 128, 0);
 MAP(backends, BPF_MAP_TYPE_HASH, struct slot, struct target, 8192, BPF_F_NO_PREALLOC);
 MAP(translations, BPF_MAP_TYPE_LRU_HASH, struct flow, struct target, 16384, 0);
 
+/* TCP ports of pods in front of which a proxy of the node stands, and how many there are; one entry. */
+MAP(proxied, BPF_MAP_TYPE_HASH, struct frontend, __u32, 256, 0);
+MAP(proxies, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, 0);
+
 /* What happened, for whoever listens. */
 enum reason { FORWARDED, POLICY_DENIED, INVALID_SOURCE, NO_BACKEND, NO_FIRST_FRAGMENT, NOT_READABLE, NOT_IPV4, REASONS };
 struct event {

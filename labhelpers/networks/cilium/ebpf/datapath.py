@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -14,18 +14,20 @@ from labhelpers.linux.changes import Changes
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Link, Rows
 from labhelpers.networks.cilium.datapath import Events, RuleCounter, Wanted
-from labhelpers.networks.cilium.ebpf import show
+from labhelpers.networks.cilium.ebpf import records, show
 from labhelpers.networks.cilium.ebpf.events import RingEvents
 from labhelpers.networks.cilium.ebpf.loaded import FROM_OVERLAY, FROM_POD, FROM_UPLINK, Loaded, programs_at
 from labhelpers.networks.cilium.ebpf.state import MANAGED, Tables, entries, remembered, require_half
 from labhelpers.networks.cilium.limits import require_room
-from labhelpers.networks.cilium.nft.rules import GUARD, guard
+from labhelpers.networks.cilium.nft.names import GUARD
+from labhelpers.networks.cilium.nft.rules import guard
 from labhelpers.networks.cilium.nft.table import rebuilt
 from labhelpers.networks.policy import Applied
 
 __all__ = ["EbpfDatapath"]
 
 _UPLINK, _OVERLAY = "eth0", "cilium_vxlan"
+_TCP = 6
 
 
 class EbpfDatapath:
@@ -94,6 +96,19 @@ class EbpfDatapath:
             AlreadyExists: somebody listens already.
         """
         return RingEvents(self._node, self._namespace)
+
+    def hand_over(self, ports: Iterable[tuple[str, int]]) -> None:
+        """See ``Datapath.hand_over``.  Shell: ``bpftool map update name proxied …``."""
+        keys = {records.FRONTEND.pack(records.address(one), port.to_bytes(2, "big"), _TCP) for one, port in ports}
+        with suppress(NotFound), held(), Loaded.at(self._namespace) as loaded:
+            proxied, proxies = loaded.maps["proxied"], loaded.maps["proxies"]
+            there = set(proxied.keys())
+            for key in keys - there:
+                proxied.put(key, records.NUMBER.pack(1))
+            for key in there - keys:
+                proxied.remove(key)
+            if keys != there:
+                proxies.put(records.NUMBER.pack(0), records.NUMBER.pack(len(keys)))
 
     def clean(self) -> None:
         """See ``Datapath.clean``.  Shell: ``tc qdisc delete dev NAME clsact``."""
