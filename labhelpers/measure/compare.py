@@ -47,8 +47,8 @@ def compare(
 
     Args:
         networks: all of the course by default; ``Entrant("name", Flannel())`` for another name in the tables.
-        rounds: how often everything is measured; the interval of these is the spread.  The intervals of two that are the
-            same do not overlap by chance once in ten times with three rounds, and once in 126 times with five.
+        rounds: how often everything is measured; the interval of these is the spread.  The intervals of two that are
+            the same do not overlap by chance once in ten times with three rounds, and once in 126 times with five.
         seconds: of traffic for each throughput; all of them with three rounds of two take less than five minutes.
         only: ids of quantities, such as ``["latency", "memory"]``; see ``QUANTITIES``.
         properties: try policies, the wire and the flow log, too.
