@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.lab import Lab, Node, Pod
 from labhelpers.trace import Flow, Flows, observe
-from tests.netns.kernel import nft
+from tests.netns.kernel import eventually, nft
 from tests.netns.policies import Policed
 
 
@@ -199,3 +201,25 @@ def test_what_cannot_be_is_said(policed: Policed) -> None:
         observe(3)
     with pytest.raises(BadInput, match="nobody who talks"):
         observe(to=object())  # type: ignore[arg-type]
+
+
+def test_a_log_whose_process_is_killed_leaves_nothing(policed: Policed) -> None:
+    before = [tables(node) for node in policed.nodes]
+    program = "from labhelpers import observe; observe(); print('listening', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as log:
+        assert log.stdout
+        assert log.stdout.readline() == "listening\n"
+        assert [len(tables(node)) for node in policed.nodes] == [len(one) + 2 for one in before]
+        log.kill()
+    assert eventually(lambda: [tables(node) for node in policed.nodes] == before, timeout=30)
+
+
+def test_a_node_that_goes_while_it_is_observed_is_no_error(policed: Policed, web: Pod, db: Pod) -> None:
+    extra = policed.lab.node("node-4")
+    with observe() as flows:
+        extra.delete()
+        send(web, db, 3000)
+        assert flows.wait_for(lambda one: one.port == 3000, timeout=60)
+    assert flows.now()
