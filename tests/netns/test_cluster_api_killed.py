@@ -1,7 +1,8 @@
-"""The API server is killed while its kubelet goes on: pods run on, and what was asked meanwhile is done afterwards."""
+"""The API server is killed while its kubelet goes on, and the kubelet while the API server does: nothing is lost."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -26,7 +27,18 @@ from tests.netns.kubelets import configure
 pytestmark = pytest.mark.once
 
 PATIENCE = 60.0
-PROGRAM = Path(__file__).parent / "data" / "api_process.py"
+PROGRAMS = Path(__file__).parent / "data"
+
+
+def started(program: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, PROGRAMS / program, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 @dataclass
@@ -39,17 +51,12 @@ class Plane:
 
     @classmethod
     def begin(cls, file: Path, port: int = 0) -> Plane:
-        process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(file), str(port)], stdout=subprocess.PIPE, text=True
-        )
+        process = started("api_process.py", str(file), str(port))
         assert process.stdout is not None
         return cls(file, process, process.stdout.readline().strip())
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        killed(self.process)
 
     def again(self) -> None:
         """With what was written down, at the same place."""
@@ -105,6 +112,15 @@ def deploy(plane: Plane, replicas: int) -> None:
     plane.store.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
 
 
+def restarts(plane: Plane) -> dict[str, int]:
+    """How often each pod's container was started again, as its status says it."""
+    return {
+        pod["metadata"]["name"]: one["restartCount"]
+        for pod in plane.pods()
+        for one in pod["status"].get("containerStatuses") or ()
+    }
+
+
 def processes() -> list[int]:
     """The pods' programs that run."""
     found = []
@@ -135,10 +151,8 @@ def test_pods_run_on_and_what_was_asked_meanwhile_is_done_afterwards(plane: Plan
         plane.store.delete(PODS, before[2]["metadata"]["name"], "default", grace=0)
         assert eventually(lambda: len(plane.ready()) == 4, PATIENCE), plane.pods()
         assert eventually(lambda: len(processes()) == len(names(node)) == len(leases(node)) == 4, PATIENCE)
-        restarts = [
-            each["restartCount"] for one in plane.pods() for each in (one["status"].get("containerStatuses") or ())
-        ]
-        assert sorted(restarts) in ([0, 0, 0, 1], [0, 0, 0, 0]), "the second when it was that pod that was deleted"
+        counts = sorted(restarts(plane).values())
+        assert counts in ([0, 0, 0, 1], [0, 0, 0, 0]), "the second when it was that pod that was deleted"
         plane.store.delete(DEPLOYMENTS, "web", "default")
         assert eventually(lambda: not processes() and not names(node) and not leases(node), PATIENCE)
 
@@ -153,3 +167,29 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing_and_makes_nothing
         assert eventually(lambda: len(plane.ready()) == 5 and len(plane.pods()) == 5, PATIENCE), plane.pods()
         assert eventually(lambda: len(processes()) == len(names(node)) == len(leases(node)) == 5, PATIENCE)
         assert [one["metadata"]["name"] for one in plane.store.list(NODES)] == ["node-1"]
+
+
+def test_a_kubelet_that_is_killed_takes_its_containers_along_and_the_next_one_runs_them_again(plane: Plane) -> None:
+    with Lab() as lab:
+        node = lab.node("node-1")
+        configure(node)
+        described = {"name": node.name, "pid": node.pid, "address": node.address, "pod_cidr": node.pod_cidr}
+        deploy(plane, 3)
+        kubelet = started("kubelet_process.py", plane.url, json.dumps(described))
+        try:
+            assert eventually(lambda: len(plane.ready()) == 3, PATIENCE), plane.pods()
+            before = plane.ready()
+            killed(kubelet)
+            assert eventually(lambda: not processes(), PATIENCE), "the containers end with who watches over them"
+            assert plane.ready() == before, "nobody has said otherwise"
+            gone = before[0]
+            plane.store.delete(PODS, gone, "default", grace=0)
+            kubelet = started("kubelet_process.py", plane.url, json.dumps(described))
+            assert eventually(lambda: len(processes()) == 3 and len(plane.ready()) == 3, PATIENCE), plane.pods()
+            assert set(before) - set(plane.ready()) == {gone}
+            assert eventually(lambda: [restarts(plane)[name] for name in before[1:]] == [1, 1], PATIENCE), plane.pods()
+            assert eventually(lambda: len(names(node)) == len(leases(node)) == 3, PATIENCE), (names(node), leases(node))
+            plane.store.delete(DEPLOYMENTS, "web", "default")
+            assert eventually(lambda: not processes() and not names(node) and not leases(node), PATIENCE)
+        finally:
+            killed(kubelet)
