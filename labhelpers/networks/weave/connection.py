@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -107,16 +106,11 @@ class Stream:
             self._writer.transport.abort()
 
 
-async def greet(
-    stream: Stream, me: Announcement, password: str, address: str, *, is_caller: bool, stranger: Callable[[bytes], bool]
-) -> Connection:
+async def greet(stream: Stream, me: Announcement, password: str, address: str, *, is_caller: bool) -> Connection:
     """Exchange greetings and keys on a fresh TCP connection.
 
-    Args:
-        stranger: is a peer of this name not to be talked with?
-
     Raises:
-        Refused, TimeoutError, asyncio.IncompleteReadError, OSError.
+        Refused, asyncio.TimeoutError, asyncio.IncompleteReadError, OSError.
     """
     public, secret = new_keys()
     hello = {"protocol": _PROTOCOL, "key": public.hex() if password else "", "peer": me.written()}
@@ -125,7 +119,7 @@ async def greet(
     if theirs.get("protocol") != _PROTOCOL:
         raise Refused("a greeting of another protocol")
     first = Announcement.read(theirs.get("peer"))
-    if stranger(first.name):
+    if first.name == me.name:
         raise Refused("a greeting under this peer's own name")
     key = theirs.get("key")
     if not isinstance(key, str) or bool(key) != bool(password):

@@ -125,7 +125,8 @@ class Router:
             except (OSError, asyncio.TimeoutError) as error:
                 self.trouble[address] = (getattr(error, "strerror", "") or "no answer").lower()
             else:
-                await self._talk(reader, writer, address, is_caller=True)
+                if connection := await self._greeted(reader, writer, address, is_caller=True):
+                    await self._until_it_ends(connection)
             if time.monotonic() - began > longest:
                 pause = _CALL_AGAIN[0]
             await asyncio.sleep(pause)
@@ -146,34 +147,50 @@ class Router:
                 free.release()
                 self.switch.refused[getattr(error, "reason", "a call that ended at once")] += 1
             else:
-                task = self._start(self._talk(reader, writer, address, is_caller=False))
-                task.add_done_callback(lambda _: free.release())
+                self._start(self._answer(reader, writer, address, free))
             await asyncio.sleep(_BETWEEN_CALLERS)
 
-    async def _talk(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, *, is_caller: bool
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, free: asyncio.Semaphore
     ) -> None:
-        """Greet, then listen until the connection ends."""
-        connection = None
         try:
-            connection = await greet(
-                Stream(reader, writer),
-                self.topology.me,
-                self.settings.password,
-                address,
-                is_caller=is_caller,
-                stranger=lambda name: name == self.topology.me.name,
-            )
+            connection = await self._greeted(reader, writer, address, is_caller=False)
+        finally:
+            free.release()
+        if connection:
+            await self._until_it_ends(connection)
+
+    async def _greeted(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, *, is_caller: bool
+    ) -> Connection | None:
+        """The connection, if both ends want it; else the reason is noted."""
+        connection, me = None, self.topology.me
+        try:
+            connection = await greet(Stream(reader, writer), me, self.settings.password, address, is_caller=is_caller)
             self.trouble.pop(address, None)
+        except Refused as refusal:
+            self._note(address, refusal)
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            self.trouble[address] = "no greeting"
+        finally:
+            if connection is None:
+                writer.transport.abort()
+        return connection
+
+    def _note(self, address: str, refusal: Refused) -> None:
+        self.trouble[address] = refusal.reason
+        self.switch.refused[refusal.reason] += 1
+
+    async def _until_it_ends(self, connection: Connection) -> None:
+        try:
             await self._listen(connection)
         except Refused as refusal:
-            self.trouble[address] = refusal.reason
-            self.switch.refused[refusal.reason] += 1
-        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            self.trouble[address] = "it has hung up" if connection else "no greeting"
+            self._note(connection.address, refusal)
+        except (OSError, asyncio.IncompleteReadError):
+            self.trouble[connection.address] = "it has hung up"
         finally:
-            writer.transport.abort()
-            if connection and self.connections.get(connection.peer) is connection:
+            connection.close()
+            if self.connections.get(connection.peer) is connection:
                 del self.connections[connection.peer]
                 self._changed()
 
