@@ -144,16 +144,17 @@ class Enforcer:
 
     def _load_in_portions(self, portions: list[str]) -> list[str]:
         self._loaded = None  # until the last one is there, nobody knows what is
-        for one in portions:
-            self._load(one)
+        self._load(*portions)
         return portions
 
-    def _load(self, commands: str) -> None:
+    def _load(self, *transactions: str) -> None:
         before = nft_library.generation(self._namespace)
-        nft_library.load(self._namespace, commands)
+        for one in transactions:
+            nft_library.load(self._namespace, one)
         self._listing = nft_library.listing(self._namespace, TABLE)
         self._generation = nft_library.generation(self._namespace)
-        if self._generation != before + 1:  # somebody else changed a table meanwhile, perhaps this one: look again
+        if self._generation != before + len(transactions):
+            # somebody else changed a table meanwhile, perhaps this one: look again
             self._listing = ""
 
 
