@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, permutations
 from typing import TypeVar
 
-from labhelpers.conformance.network import AnyPod, addresses
+from labhelpers.conformance.network import AnyPod, HasNodes, addresses
 from labhelpers.conformance.row import Row, first_three
 from labhelpers.errors import NotFound
 from labhelpers.lab import Lab, Namespace
@@ -36,7 +36,7 @@ Pair = tuple[Namespace, AnyPod]
 Result = TypeVar("Result")
 
 
-def across_nodes(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
+def across_nodes(lab: HasNodes, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
     """Send bytes from every pod, and every node, to every pod of another node, and compare what arrives.
 
     While it runs, each pod has a TCP and a UDP socket more, on port 8766.
@@ -53,7 +53,8 @@ def across_nodes(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]
         NotFound: no two nodes have pods.
         AlreadyExists: something uses the port in a pod.
     """
-    pods = tuple(lab.pods if pods is None else pods)
+    if pods is None:
+        pods = lab.pods if isinstance(lab, Lab) else ()
     firsts = tuple({pod.node.name: pod for pod in reversed(pods)}.values())[::-1]
     if len(firsts) < 2:
         raise NotFound(

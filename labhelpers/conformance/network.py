@@ -10,17 +10,27 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
+from typing import Protocol
 
 from labhelpers.cni import CniPod
 from labhelpers.conformance.row import Row, first_three
 from labhelpers.errors import NotFound
-from labhelpers.lab import Lab, Namespace, Pod
+from labhelpers.lab import Lab, Namespace, Node, Pod
 from labhelpers.linux.records import Rows
 from labhelpers.linux.traffic import Reply
 
-__all__ = ["AnyPod", "addresses", "network_model"]
+__all__ = ["AnyPod", "HasNodes", "addresses", "network_model"]
 
 AnyPod = Pod | CniPod
+
+
+class HasNodes(Protocol):
+    """A lab, or a cluster."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Its nodes that exist."""
+
 
 PORT = 8765  # an unlikely one: a pod of the learner may serve 80 or 8080
 PATIENCE = 0.5  # seconds; an answer inside one machine takes less than a millisecond
@@ -28,14 +38,14 @@ _DOCS = "Kubernetes docs, network model"
 _CLASSIC = "the classic fourth rule"
 
 
-def network_model(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
+def network_model(lab: HasNodes, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row]:
     """Open a connection from every pod and every node to every pod, and read the source addresses that arrive.
 
     While it runs, each pod has one more process that listens on TCP port 8765.
 
     Args:
-        lab: with at least two pods.
-        pods: these instead, such as those that a CNI runtime made.
+        lab: with at least two pods; or a cluster, and its pods.
+        pods: these instead of the lab's, such as those that a CNI runtime made.
 
     Returns:
         one row a rule: ``unique-ip``, ``pod-to-pod``, ``no-nat``, ``node-to-pod``, ``same-ip``.
@@ -43,7 +53,8 @@ def network_model(lab: Lab, *, pods: Sequence[AnyPod] | None = None) -> Rows[Row
     Raises:
         NotFound: the lab has fewer than two pods.
     """
-    pods = tuple(lab.pods if pods is None else pods)
+    if pods is None:
+        pods = lab.pods if isinstance(lab, Lab) else ()
     if len(pods) < 2:
         raise NotFound(
             "The model is about pods that talk, and this lab has fewer than two.", "checkpoint('03') makes four."

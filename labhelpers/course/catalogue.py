@@ -31,10 +31,10 @@ CHAPTERS = (
     Chapter("04", "What CNI is", 110, "04-what-cni-is.ipynb"),
     Chapter("05", "From kubectl run to a pod IP", 100, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
     Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
-    Chapter("07", "CNI plugins compared", 90, "07-cni-plugins-compared.ipynb"),
+    Chapter("07", "CNI plugins compared", 150, "07-cni-plugins-compared.ipynb"),
     Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),
     Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
-    Chapter("10", "Capstone: write your own CNI plugin", 180, "10-capstone.ipynb"),
+    Chapter("10", "Capstone: write your own CNI plugin", 220, "10-capstone.ipynb"),
     Chapter("11", "The clinic: broken networks", 120, "11-clinic.ipynb"),
 )
 

@@ -8,6 +8,7 @@ from textwrap import dedent
 from labhelpers.cni import Runtime
 from labhelpers.conformance import Row
 from labhelpers.conformance.cni import plugin
+from labhelpers.course import chapter10_cluster as in_cluster
 from labhelpers.course import workshop
 from labhelpers.course.exercise import Exercise, Todo
 from labhelpers.course.questions import lab_of_notebook
@@ -280,6 +281,61 @@ EXERCISES = (
             runtime.configure({"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]})
             runtime.add("one")
             runtime.add("two")
+        """,
+    ),
+    Exercise(
+        id="10.6",
+        title="a cluster of three nodes",
+        task="Your plugin makes the network of a cluster: three nodes, six pods, and the network model.",
+        rows=in_cluster.cluster_of_three,
+        start=in_cluster.START.format(id="10.6"),
+        gives=("cluster", "node_1 to node_3"),
+        hints=(
+            "Each node needs a configuration list with its own `node.pod_cidr` as subnet.",
+            "`kubectl get nodes`: a node is ready when it has one. Make the pods after that.",
+            "Your plugin connects the pods of one node. Who brings packets to the other nodes? See chapter 03.",
+        ),
+        solution="""
+            for node in cluster.nodes:
+                ipam = {"type": "lab-host-local", "subnet": node.pod_cidr, "routes": [{"dst": "0.0.0.0/0"}]}
+                mine = {"type": "my-plugin", "bridge": "my0", "isGateway": True, "ipam": ipam}
+                Runtime(node).configure({"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]})
+                for other in cluster.nodes:
+                    if other is not node:
+                        node.add_route(other.pod_cidr, via=other.address)
+            said = kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=15s")
+            said = kubectl("create", "deployment", "web", "--image=nginx", "--replicas=6")
+            said = kubectl("rollout", "status", "deployment", "web", "--timeout=15s")
+        """,
+        # nothing brings packets from node to node
+        broken="""
+            for node in cluster.nodes:
+                ipam = {"type": "lab-host-local", "subnet": node.pod_cidr, "routes": [{"dst": "0.0.0.0/0"}]}
+                mine = {"type": "my-plugin", "bridge": "my0", "isGateway": True, "ipam": ipam}
+                Runtime(node).configure({"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]})
+            said = kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=15s")
+            said = kubectl("create", "deployment", "web", "--image=nginx", "--replicas=6")
+            said = kubectl("rollout", "status", "deployment", "web", "--timeout=15s")
+        """,
+    ),
+    Exercise(
+        id="10.7",
+        title="a ghost in the cluster",
+        task="A container on node-2 was forgotten by its runtime. Your GC removes what is left, and the pods go on.",
+        rows=in_cluster.no_ghost,
+        start=in_cluster.START_GC.format(id="10.7"),
+        gives=("cluster", "node_1 to node_3"),
+        hints=(
+            "`Runtime(node_2)` is the runtime of node-2. Which operation of CNI is for what nobody knows any more?",
+            "`Runtime(node_2).gc()` tells your plugin which attachments are valid. The others are to go.",
+        ),
+        solution="""
+            Runtime(node_2).gc()
+        """,
+        # the cable goes, and the address stays taken for ever
+        broken="""
+            [cable] = [link.name for link in node_2.links() if "ghost" in link.alias]
+            node_2.run(f"ip link delete {cable}", check=True)
         """,
     ),
 )

@@ -54,10 +54,10 @@ PROGRAMS = (
     Program(
         id="openssl",
         what="openssl: the API server's certificate",
-        chapters=chapters("05", "08-09", "11"),
+        chapters=chapters("05", "08-11"),
         package="openssl",
     ),
-    Program(id="kubectl", what="kubectl", chapters=chapters("05", "08-09", "11"), package="kubernetes-client"),
+    Program(id="kubectl", what="kubectl", chapters=chapters("05", "08-11"), package="kubernetes-client"),
     Program(
         id="cni-plugins",
         what="CNI plugins: the reference ones",
@@ -67,13 +67,11 @@ PROGRAMS = (
         folders=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"),
     ),
     Program(id="bird", what="BIRD: speaks BGP", chapters=chapters("06-07", "09", "11"), package="bird2"),
-    Program(
-        id="nginx", what="nginx: a web server in pods", chapters=chapters("05", "08-09", "11"), package="nginx-light"
-    ),
+    Program(id="nginx", what="nginx: a web server in pods", chapters=chapters("05", "08-11"), package="nginx-light"),
     Program(
         id="busybox",
         what="busybox: a small system in pods",
-        chapters=chapters("05", "08-09", "11"),
+        chapters=chapters("05", "08-11"),
         package="busybox-static",
     ),
     Program(id="dnsmasq", what="dnsmasq: answers names", chapters=chapters("08-09", "11"), package="dnsmasq-base"),

@@ -154,13 +154,17 @@ class Case:
         return (f"Case {self.id}, level {self.level}", self._ward.about, *complaints, have)
 
     def __repr__(self) -> str:
-        return "\n".join((*self._lines(), "Then: answer(where, why, evidence), hint(), repaired(), debrief()."))
+        return "\n".join(
+            (*self._lines(), "Then: case.answer(where, why, evidence), case.hint(), case.repaired(), case.debrief().")
+        )
 
     def _repr_html_(self) -> str:
         title, *rest = self._lines()
         body = "".join(f"<p>{escape(line)}</p>" for line in rest)
-        words = "<code>answer(where, why, evidence)</code>, <code>hint()</code>, <code>repaired()</code>, "
-        return f"<div><b>{escape(title)}</b>{body}<p>Then: {words}<code>debrief()</code>.</p></div>"
+        words = (
+            "<code>case.answer(where, why, evidence)</code>, <code>case.hint()</code>, <code>case.repaired()</code>, "
+        )
+        return f"<div><b>{escape(title)}</b>{body}<p>Then: {words}<code>case.debrief()</code>.</p></div>"
 
 
 @dataclass(frozen=True)
