@@ -14,8 +14,8 @@ from typing import Any
 
 __all__ = ["VXLAN_PORTS", "WIREGUARD_PORT", "Frame", "Header", "decode"]
 
-#: Flannel and Linux use 8472, older than the standard's 4789
-VXLAN_PORTS = (8472, 4789)
+#: Flannel and Linux use 8472, older than the standard's 4789; Weave 6784
+VXLAN_PORTS = (8472, 4789, 6784)
 WIREGUARD_PORT = 51820
 _MOST_HEADERS = 16  # a frame that nests deeper than any tunnel is not read to its end
 _ETHERNET = struct.Struct("!6s6sH")

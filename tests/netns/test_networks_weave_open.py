@@ -11,6 +11,7 @@ import pytest
 from labhelpers.networks import Weave
 from labhelpers.networks.weave.announcement import Announcement
 from labhelpers.networks.weave.settings import PORT
+from labhelpers.trace import walk
 from tests.netns.kernel import eventually
 from tests.netns.weave import (
     FAST_PORT,
@@ -102,6 +103,16 @@ def test_what_the_router_has_learned_the_kernel_carries(open_mesh: Woven) -> Non
     assert senders(packets, FAST_PORT) == {("192.168.1.10", "192.168.1.11"), ("192.168.1.11", "192.168.1.10")}
     assert senders(packets, PORT) == set()
     assert open_mesh.asked(1)["frames"]["captured"] - before < 20
+
+
+def test_a_walk_shows_what_the_kernel_carries_in_vxlan(open_mesh: Woven) -> None:
+    first, second = open_mesh.pods[:2]
+    assert _all_fast(open_mesh) and open_mesh.reaches(1, 2)
+    assert eventually(lambda: is_carried(second, "node-1"), PATIENCE)
+    walked = walk(first, second)
+    (out,) = [hop for hop in walked.request if (hop.namespace, hop.device, hop.direction) == ("node-1", "eth0", "out")]
+    assert [one.protocol for one in out.headers][:4] == ["Ethernet", "IPv4", "UDP", "VXLAN"]
+    assert out.headers[2]["destination_port"] == FAST_PORT
 
 
 def test_where_vxlan_does_not_get_through_frames_go_by_user_space_and_back(open_mesh: Woven) -> None:
