@@ -134,7 +134,7 @@ class Networked:
     @staticmethod
     def marks(node: Node) -> dict[str, set[str]]:
         """What is on a node that is no pod's and not every node's."""
-        cables = re.compile(r"lo|eth0|(veth|cali)[0-9a-f]+")
+        cables = re.compile(r"lo|eth0|(veth|cali|lxc)[0-9a-f]+")
         names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid, i in _processes(node) if i == node.inode}
         return {
             "links": {one.name for one in node.links() if not cables.fullmatch(one.name)},

@@ -6,12 +6,13 @@ import pytest
 
 from labhelpers.conformance import across_nodes, network_model
 from labhelpers.conformance.policy import truth_table
-from labhelpers.networks import Calico, Canal, Flannel, Network
+from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network
 from tests.netns.networked import networked
 
 pytestmark = pytest.mark.once
 
 NAT, POLICY = "ip nat_outgoing", "ip network_policy"
+CILIUM = {"cilium_host", "cilium_net"}
 #: each with the interfaces, the programs that may serve them, the tables and the rules that it has on a node
 EVERY: dict[str, tuple[Network, set[str], set[str], set[str], set[str]]] = {
     "flannel vxlan": (Flannel(), {"cni0", "flannel.1"}, set(), {NAT}, set()),
@@ -23,6 +24,14 @@ EVERY: dict[str, tuple[Network, set[str], set[str], set[str], set[str]]] = {
     "calico bgp": (Calico("bgp"), set(), {"bird"}, {NAT, POLICY}, set()),
     "calico wireguard": (Calico(wireguard=True), {"wireguard.cali"}, {"wireguard-go"}, {NAT, POLICY}, {"99"}),
     "canal": (Canal(), {"flannel.1"}, set(), {NAT, POLICY}, set()),
+    "cilium nft vxlan": (
+        Cilium("nft"),
+        {*CILIUM, "cilium_vxlan"},
+        set(),
+        {NAT, "netdev cilium", "netdev cilium_vni", "ip cilium_guard"},
+        {"1000"},
+    ),
+    "cilium nft native": (Cilium("nft", tunnel=""), CILIUM, set(), {NAT, "netdev cilium", "ip cilium_guard"}, set()),
 }
 DENY = {"metadata": {"name": "deny"}, "spec": {"podSelector": {"matchLabels": {"app": "a"}}, "ingress": []}}
 
