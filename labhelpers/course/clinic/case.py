@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from labhelpers.conformance import Row
-from labhelpers.course.clinic import chart
+from labhelpers.course.clinic.chart import chart, note
 from labhelpers.course.clinic.evidence import do, is_symptom, tells
 from labhelpers.course.clinic.fault import LAYERS, Fault, Step
 from labhelpers.course.clinic.ward import WARDS, Ward
@@ -115,7 +115,7 @@ class Case:
         settle()
         rows = self._ward.requirements()
         if all(row.ok for row in rows):
-            chart.note(self.id, repaired=True)
+            note(self.id, repaired=True)
         return rows
 
     def debrief(self, give_up: bool = False) -> Debrief:
@@ -133,13 +133,13 @@ class Case:
             )
         self._given_up = self._given_up or not self.solved
         self._note()
-        entry = next(one for one in chart.chart() if one.case == self.id)
+        entry = next(one for one in chart() if one.case == self.id)
         how = "found by you" if entry.solved else "told"
         line = f"{how} after {entry.seconds} s, {entry.answers} answers, {entry.hints} hints"
         return Debrief(self._faults, self._walks, line)
 
     def _note(self) -> None:
-        chart.note(
+        note(
             self.id,
             solved=self.solved and not self._given_up,
             level=self.level,
