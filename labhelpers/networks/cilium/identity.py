@@ -4,8 +4,8 @@ Pods with the same labels have the same number, on every node, however many they
 product's agents agree on the numbers through the API, where they are counted up; here a number follows from the labels
 alone, so that each node finds the same without asking.
 
-Source: https://docs.cilium.io/en/stable/gettingstarted/terminology/ (identities, reserved and local ones),
-https://github.com/cilium/cilium, ``pkg/identity/numericidentity.go``.
+Source: https://docs.cilium.io/en/stable/internals/security-identities/ (which numbers are whose),
+https://docs.cilium.io/en/stable/gettingstarted/terminology/ (what an identity is).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Cilium(Network):
 
     name = "cilium"
     file = "05-cilium.conflist"
-    agent = Agent("cilium", ("k8s-app", "cilium"), "cilium-agent", "quay.io/cilium/cilium:v1.19.4")
+    agent = Agent("cilium", ("k8s-app", "cilium"), "cilium-agent", "quay.io/cilium/cilium:v1.19.5")
     knows_pods = True
     knows_services = True
     steps = "changes to the datapath"
@@ -81,45 +81,60 @@ class Cilium(Network):
 _ABOUT = [
     About(
         "agent",
-        "cilium-agent on each node, an operator, and Hubble for what is seen",
-        "an agent on each node that watches the API, in Python",
-        "the operator, Hubble's relay; its own kinds of objects",
+        "cilium-agent on each node and an operator; Hubble for what is seen",
+        "an agent on each node that watches the API, in Python; observe() for what is seen",
+        "the operator, Hubble's relay and web page, Cilium's own kinds of objects",
     ),
     About(
         "pods",
         "veth with a /32, host end lxc…, gateway is the node's cilium_host; netkit where it is chosen",
-        "the same veth, with a route to each pod on its node",
+        "the same veth; each node has a route to each of its pods",
         "netkit, IPv6",
     ),
     About(
         "datapath",
         "eBPF programs at the pods' interfaces, at eth0 and at the tunnel",
-        "eBPF programs in C, a few hundred lines; or the same decisions by nftables at the same places, for who may "
-        "not load eBPF",
-        "XDP, sockets' own load balancing, IPv6, and most of the product's features",
+        "eBPF programs in C at the same places; or the same decisions by nftables there, for who may not load eBPF",
+        "XDP, load balancing in sockets, and most else",
     ),
     About(
         "identities",
-        "a number for each set of labels, counted up in the API",
-        "a number that follows from the labels, the reserved ones as in the product",
-        "objects of the API; the product gives ipBlock no power over pods, and here it has what Kubernetes says",
+        "a number for each set of labels that matter, from 256 on and counted up in the API; 1 to 255 are reserved",
+        "a number from the same range that follows from the labels alone; the reserved ones are the same",
+        "objects in the API; a number may change hands when two digests meet",
+        checked="2026-11-29",
     ),
     About(
         "between nodes",
-        "VXLAN, UDP 8472, with the sender's identity as network identifier; native routing by choice",
-        "the same, on the kernel's own device",
+        "VXLAN on UDP 8472, which carries the sender's identity, by default; Geneve or native routing by choice",
+        "VXLAN on the kernel's own device, with the sender's identity as network identifier; or plain routes",
         "Geneve, BGP",
+        checked="2026-11-29",
     ),
     About(
         "policies",
-        "NetworkPolicy and its own, down to HTTP",
-        "NetworkPolicy, compiled to identities",
-        "its own policies, DNS names",
+        "NetworkPolicy and its own kinds; an ipBlock means nobody in the cluster unless the agent is told so for nodes",
+        "NetworkPolicy; an ipBlock means whoever has the address, pods too, as in the course's other networks",
+        "its own kinds; names of DNS",
+        checked="2026-11-29",
+    ),
+    About(
+        "HTTP",
+        "Envoy on each node judges methods and paths",
+        "a proxy in Python on each node judges methods and paths of HTTP/1",
+        "HTTP/2 and so gRPC, Kafka, TLS",
+    ),
+    About(
+        "services",
+        "all of them, for pods, for the node and for others outside, in place of kube-proxy if it is told so",
+        "those that name a clusterIP and select pods, for pods",
+        "NodePort, LoadBalancer, the node's own connections",
     ),
     About(
         "encryption",
         "WireGuard or IPsec by choice",
-        "none; Calico's and Flannel's models encrypt",
+        "none; the models of Calico and Flannel have WireGuard",
         "all of it",
+        checked="2026-11-25",
     ),
 ]
