@@ -23,12 +23,16 @@ NBVAL = (
 )
 KERNELS = (*PYTEST, "-n2", "--dist=loadfile", "tests/sandbox")
 SANDBOX = (sys.executable, "-m", "labhelpers.sandbox.run", "--")
-# each worker in a sandbox of its own, because tests in one sandbox see one another's namespaces; more workers than a
-# small machine has processors, because most of them wait for packets
-NETNS = (
-    *(*PYTEST, "--dist=loadfile", f"--tx=4*popen//python={shlex.join([*SANDBOX, sys.executable])}"),
-    "tests/netns",
-)
+
+
+def _in_sandboxes(count: int) -> tuple[str, ...]:
+    """Each worker in a sandbox of its own, because tests in one sandbox see one another's namespaces."""
+    return ("--dist=loadfile", f"--tx={count}*popen//python={shlex.join([*SANDBOX, sys.executable])}")
+
+
+# more workers than a small machine has processors, because most of them wait for packets
+NETNS = (*PYTEST, *_in_sandboxes(4), "tests/netns")
+EBPF = (*PYTEST, *_in_sandboxes(2), "tests/ebpf")
 
 STAGES = (
     Stage("lint", ("make", "--no-print-directory", "lint"), counts=False),
@@ -37,7 +41,7 @@ STAGES = (
     Stage("sandbox-root", KERNELS, user="root"),
     Stage("netns", NETNS, user="nobody"),
     Stage("netns-root", (*NETNS, "-m", "not once"), user="root"),
-    Stage("ebpf", (*SANDBOX, *PYTEST, "tests/ebpf"), user="root"),
+    Stage("ebpf", EBPF, user="root"),
     Stage("notebooks", NBVAL, user="nobody"),
     Stage("notebooks-root", NBVAL, user="root"),
     Stage("solutions", (*PYTEST, "-n3", "tests/notebooks"), user="nobody"),
