@@ -22,7 +22,7 @@ from tests.netns.kernel import eventually
 
 __all__ = ["Kubelets", "configure", "kubelets"]
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 def configure(node: Node, **options: Any) -> None:

@@ -589,10 +589,11 @@ def test_when_the_shim_is_killed_no_process_is_left_and_all_pods_are_run_again(h
     here.run("client")
     process = _process_of(here)
     os.kill(here.shim.pid, signal.SIGKILL)
-    assert eventually(lambda: not os.path.exists(f"/proc/{process}"))
+    assert here.comes(lambda: not os.path.exists(f"/proc/{process}"))
     assert here.comes(lambda: all(here.container(name)["restartCount"] == 1 for name in ("web", "client")))
     assert here.comes(lambda: here.ready("web") and here.ready("client"))
-    assert here.exec("client", "wget", "-qO-", f"http://{here.status()['podIP']}")[0] == 0
+    # a container is ready when it runs, and nginx listens a little later
+    assert here.comes(lambda: here.exec("client", "wget", "-qO-", f"http://{here.status()['podIP']}")[0] == 0)
     assert here.comes(lambda: len(names(here.node)) == len(cables(here.node)) == 2)
 
 

@@ -88,7 +88,7 @@ def test_without_a_cluster_it_says_how_to_start_one(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["start", "--cni=cilium"], "this network is not built in the course yet"),
+        (["start", "--cni=kindnet"], "this network is not built in the course yet"),
         (["start", "--cni=nonsense"], "there is no network of this name"),
         (["start", "--cni=./calico.yaml"], "a manifest cannot be installed here"),
         (["start", "--nodes", "0"], "A cluster cannot have 0 nodes"),
