@@ -52,7 +52,7 @@ def _json(command: list[str]) -> Any:
     return json.loads(done.stdout or "[]")
 
 
-def eventually(claim: Callable[[], object], timeout: float = 5.0) -> bool:
+def eventually(claim: Callable[[], object], timeout: float = 30.0) -> bool:
     """Does the claim come true?  Asked again and again, because the kernel does some things a little later."""
     end = time.monotonic() + timeout
     while not claim():
