@@ -1,7 +1,7 @@
 # make lab    set everything up and open the course in JupyterLab
 # make test   set everything up and run every test
 .POSIX:
-.PHONY: help lab test env test-env bench-env lint notebooks bench bpf
+.PHONY: help lab test env test-env site-env bench-env lint notebooks site bench bpf
 
 BIN = .venv/bin
 ARGS =
@@ -22,6 +22,9 @@ env:
 test-env:
 	@tools/env.sh test
 
+site-env:
+	@tools/env.sh site
+
 bench-env:
 	@tools/env.sh bench
 
@@ -34,6 +37,10 @@ lint: test-env
 # make notebooks  run every chapter again and write its outputs
 notebooks: test-env
 	@$(BIN)/python tools/notebooks.py $(ARGS)
+
+# make site       build the site from the recorded chapters, into docs/_build/html
+site: site-env
+	@$(BIN)/python tools/site.py $(ARGS)
 
 # make bpf        compile the eBPF programs again; only who changes them needs that, and clang 14
 bpf: env

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Set up .venv: system packages, Python, the course with its two kernels, JupyterLab's settings.
-# usage: tools/env.sh lab|test|bench     A second run finds everything done and takes a moment.
+# usage: tools/env.sh lab|test|site|bench     A second run finds everything done and takes a moment.
 # PYTHON=/path/to/python3 chooses the interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 here=$(pwd -P)
 kind=${1:-lab}
 log=.make/setup.log
-case $kind in test) extra=test ;; *) extra= ;; esac
+# the tests build the site too
+case $kind in test) extra=test,site ;; site) extra=site ;; *) extra= ;; esac
 stamp=.venv/.ready$extra
 
 say() { printf '%s\n' "$*"; }

@@ -1,0 +1,147 @@
+// Stored pictures answer clicks, and stored walks can be stepped through.  All they know is what the page says already.
+// element() is that of the live pictures (picture.js).
+
+const PAUSE = 1300; // ms that a hop stays while playing
+
+// "node-1 (node)", then one line an interface, and "routes: …": the words of a picture, by the id of the box.
+function wordsByBox(words) {
+  const found = new Map();
+  let room = "";
+  for (const line of words.split("\n")) {
+    const heading = line.match(/^ *(\S.*?) \(([^()]+)\)$/);
+    if (heading) {
+      room = heading[1];
+      found.set(room, []);
+      continue;
+    }
+    const said = line.trim();
+    found.get(room)?.push(said);
+    if (said.startsWith("routes: ")) found.set(`${room} routing`, said.slice(8).split("; "));
+    else found.set(`${room}/${said.split(" ")[0]}`, said.split(/ {2,}/).slice(1));
+  }
+  return found;
+}
+
+// A click, or Enter where the Tab key has led.
+function whenChosen(stage, choose) {
+  stage.querySelector("svg").setAttribute("role", "group"); // an image hides its parts from screen readers
+  stage.addEventListener("click", (event) => choose(event.target.closest(".pn-box")));
+  stage.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    choose(event.target.closest(".pn-box"));
+  });
+}
+
+function topology(root) {
+  const known = wordsByBox(root.dataset.words);
+  const panel = element("div", { class: "pn-panel", role: "region", "aria-label": "What was clicked" });
+  panel.append(element("p", {}, "Click a box to read what the kernel said about it."));
+  root.append(panel);
+  whenChosen(root.querySelector(".pn-stage"), (box) => {
+    for (const one of root.querySelectorAll(".pn-box")) one.classList.toggle("pn-selected", one === box);
+    if (!box) return;
+    const lines = known.get(box.dataset.id) ?? [];
+    const list = element("ul", {}, ...lines.map((line) => element("li", {}, line)));
+    panel.replaceChildren(element("h4", {}, box.getAttribute("aria-label")), list);
+  });
+}
+
+// The rows of a walk's tables that are hops, in their order.
+function hopsOf(story) {
+  return [...story.querySelectorAll("tbody > tr")]
+    .filter((row) => row.cells.length > 1)
+    .map((row) => {
+      const packet = row.closest("table").caption.textContent;
+      return { row, packet, place: row.cells[1].querySelector("span").textContent };
+    });
+}
+
+// From one box to the next, also through the routing table of the room that both are in, as the picture's wires go.
+function stretches(from, to) {
+  const [a, b] = [from?.dataset.id ?? "", to?.dataset.id ?? ""];
+  const routing = `${a.split("/")[0]} routing`;
+  return [`${a} ${b}`, `${a} ${routing}`, `${routing} ${b}`];
+}
+
+function walk(root, story) {
+  const hops = hopsOf(story);
+  if (!hops.length) return;
+  const last = hops.length - 1;
+  const boxes = new Map([...root.querySelectorAll(".pn-box")].map((box) => [box.dataset.id, box]));
+  const wires = [...root.querySelectorAll(".pn-wire")];
+  const boxOf = (hop) => hop && (boxes.get(hop.place) ?? boxes.get(hop.place.split("/")[0]));
+  let position = -1;
+  let timer = 0;
+
+  const button = (name) => element("button", { type: "button" }, name);
+  const [first, back, play, step, end] = ["First", "Back", "Play", "Step", "Last"].map(button);
+  const controls = element("div", { class: "pn-controls", role: "toolbar", "aria-label": "Walk" });
+  controls.append(first, back, play, step, end);
+  const words = element("div", { class: "pn-now", role: "status" }, "Press Step to follow the packet, or Play.");
+  root.classList.add("pn-player");
+  root.prepend(controls);
+  root.append(words);
+
+  function go(number) {
+    position = Math.max(0, Math.min(number, last));
+    root.classList.add("pn-going");
+    const hop = hops[position];
+    const box = boxOf(hop);
+    const way = hops.slice(0, position + 1).filter((one) => one.packet === hop.packet);
+    const passed = new Set(way.map(boxOf));
+    const steps = new Set(way.slice(1).flatMap((one, index) => stretches(boxOf(way[index]), boxOf(one))));
+    for (const one of boxes.values()) {
+      one.classList.toggle("pn-here", one === box);
+      one.classList.toggle("pn-passed", passed.has(one));
+    }
+    for (const wire of wires) {
+      const { a, b } = wire.dataset;
+      wire.classList.toggle("pn-passed", steps.has(`${a} ${b}`) || steps.has(`${b} ${a}`));
+    }
+    hops.forEach((one, index) => one.row.classList.toggle("pn-now", index === position));
+    const place = hop.row.cells[1].innerText.replace("\n", ", ");
+    const headers = hop.row.cells[2]?.cloneNode(true).childNodes ?? [];
+    words.replaceChildren(element("b", {}, `${hop.packet}, hop ${hop.row.cells[0].textContent}: `), place, ...headers);
+    first.disabled = back.disabled = position === 0;
+    step.disabled = end.disabled = position === last;
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  }
+
+  first.addEventListener("click", () => (stop(), go(0)));
+  back.addEventListener("click", () => (stop(), go(position - 1)));
+  step.addEventListener("click", () => (stop(), go(position + 1)));
+  end.addEventListener("click", () => (stop(), go(last)));
+  play.addEventListener("click", () => {
+    if (timer) return stop();
+    go(position === last ? 0 : position + 1);
+    play.textContent = "Pause";
+    timer = setInterval(() => (position < last ? go(position + 1) : stop()), PAUSE);
+  });
+  root.tabIndex = 0;
+  root.addEventListener("keydown", (event) => {
+    const keys = { ArrowRight: position + 1, ArrowLeft: position - 1, Home: 0, End: last };
+    if (!(event.key in keys)) return;
+    event.preventDefault();
+    stop();
+    go(keys[event.key]);
+  });
+  hops.forEach((hop, index) => hop.row.addEventListener("click", () => (stop(), go(index))));
+  whenChosen(root.querySelector(".pn-stage"), (box) => {
+    const order = [...hops.keys()].map((offset) => (position + 1 + offset) % hops.length);
+    const found = order.find((number) => boxOf(hops[number]) === box);
+    if (box && found !== undefined) (stop(), go(found));
+  });
+}
+
+for (const root of document.querySelectorAll(".pn-stored")) {
+  const story = root.nextElementSibling;
+  if (!root.querySelector(".pn-box")) continue; // a sequence, or an empty lab
+  if (story?.matches("div")) walk(root, story);
+  else topology(root);
+}

@@ -1,0 +1,43 @@
+"""The site: the chapters as they were recorded, and the pages around them.  Nothing is run, nothing is fetched."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+project = "Kubernetes pod networking"
+author = "the course's authors"
+version = release = version_of("pod-networking-course")
+copyright = "code: Apache-2.0, text: CC BY 4.0"
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+suppress_warnings = ["misc.highlighting_failure"]  # cells with %%bash and %%ns are no Python
+
+nb_execution_mode = "off"  # the outputs are those that the notebooks hold
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # else pages would ask a server on the internet for scripts
+nb_merge_streams = True
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "exclude-members": "comm, keys, log"}
+napoleon_google_docstring = True
+
+html_theme = "furo"
+html_title = project
+html_static_path = [
+    "_static",
+    "../labhelpers/views/static/picture.js",
+    "../labhelpers/views/static/topology.css",
+    "../labhelpers/views/static/player.css",
+]
+html_css_files = ["topology.css", "player.css", "site.css", "dark.css"]
+html_js_files = [("picture.js", {"defer": "defer"}), ("site.js", {"defer": "defer"})]
+html_copy_source = False
+html_show_sphinx = False

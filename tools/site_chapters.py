@@ -1,0 +1,68 @@
+"""A recorded chapter as a page of the site: its stored pictures become part of the page, so that they can be clicked.
+
+A stored picture is an image with literal colours.  In the page it is drawn with the variables of the live one, which
+follow the page's theme; what it says in words stays with it, and ``docs/_static/site.js`` answers clicks from that.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from labhelpers.views.svg import DARK, LIGHT
+
+__all__ = ["dark_style", "page", "pictures"]
+
+_IMAGE = re.compile(r'<img alt="(?P<words>[^"]*)" src="data:image/svg\+xml;base64,(?P<svg>[^"]+)">')
+#: two variables are white in the light theme: the card, which is the first rectangle, and interfaces
+_CARD = 'rx="6" fill="#ffffff"'
+_NAMES = {colour: name for name, colour in LIGHT.items() if name != "background"}
+
+
+def page(path: Path) -> Any:
+    """The notebook in the file, with pictures that follow the theme, and with colours for ``%%bash`` cells."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.language_info["pygments_lexer"] = "ipython3"
+    for data in _shown(notebook):
+        data["text/html"] = pictures(data["text/html"])
+    return notebook
+
+
+def _shown(notebook: Any) -> Iterator[Any]:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                yield output.data
+
+
+def pictures(html: str) -> str:
+    """The HTML of an output, with each stored picture drawn into the page."""
+    return _IMAGE.sub(_drawn, html)
+
+
+def _drawn(image: re.Match[str]) -> str:
+    svg = _themed(base64.b64decode(image["svg"]).decode())
+    return f'<div class="pn-root pn-stored" data-words="{image["words"]}"><div class="pn-stage">{svg}</div></div>'
+
+
+def _themed(svg: str) -> str:
+    svg = svg.replace(_CARD, f'rx="6" fill="{_variable("background", "#ffffff")}"', 1)
+    return re.sub(r'(?<=(?:fill|roke)=")#[0-9a-f]{6}(?=")', lambda found: _variable(_NAMES[found[0]], found[0]), svg)
+
+
+def _variable(name: str, colour: str) -> str:
+    return f"var(--pn-{name}, {colour})"
+
+
+def dark_style() -> str:
+    """A style sheet for readers whose system is dark: the page's theme does not say so by itself."""
+    return f"@media (prefers-color-scheme: dark) {{ body:not([data-theme='light']) .pn-root {{ {_set(DARK)} }} }}\n"
+
+
+def _set(colours: Mapping[str, str]) -> str:
+    return " ".join(f"--pn-{name}: {colour};" for name, colour in colours.items())
