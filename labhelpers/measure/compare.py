@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from labhelpers.conformance.policy import RECIPES
-from labhelpers.errors import BadInput, KernelFeatureMissing, LabError, NeedsPrivilege, ToolMissing
+from labhelpers.errors import BadInput, LabError
 from labhelpers.lab.progress import Progress
 from labhelpers.linux import usage
 from labhelpers.linux.inside import require_sandbox
@@ -25,9 +25,6 @@ __all__ = ["compare"]
 _MOST_SECONDS, _MOST_ROUNDS = 60, 100
 _MEGA = 1 << 20
 _PINGS, _CONNECTIONS = 1500, 300  # for each two seconds of traffic
-
-#: what says that a network cannot be had here, rather than that it is broken
-_MISSING = (KernelFeatureMissing, NeedsPrivilege, ToolMissing)
 
 
 def compare(
@@ -56,7 +53,8 @@ def compare(
 
     Raises:
         BadInput: there is no such quantity, or nothing to measure.
-        LabError: a network does not carry packets.  One that cannot be had on this machine is left out, and named.
+        LabError: none of them can be measured.  One that cannot be had on this machine, or does not carry packets, is
+            left out, and the comparison says why.
     """
     require_sandbox()
     for what, value, most in (("rounds", rounds, _MOST_ROUNDS), ("seconds", seconds, _MOST_SECONDS)):
@@ -105,8 +103,10 @@ class _Run:
                 for quantity, value in self._measured(here).items():
                     if quantity in self._wanted:
                         self._values[entrant.name][quantity].append(value)
-        except _MISSING as missing:
-            self._left_out[entrant.name] = str(missing)
+        except LabError as error:
+            if entrant.network is None:
+                raise
+            self._left_out[entrant.name] = str(error)
 
     def _measured(self, here: Site) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -132,8 +132,8 @@ class _Run:
                 continue
             try:
                 line, numbers = properties_of(one, recipes=recipes)
-            except _MISSING as missing:
-                self._left_out[one.name] = str(missing)
+            except LabError as error:
+                self._left_out[one.name] = str(error)
                 continue
             self._lines.append(line)
             for quantity, values in numbers.items():
@@ -145,7 +145,7 @@ class _Run:
         measured = {name: found for name, found in self._values.items() if name not in self._left_out}
         if set(measured) <= {BARE.name, AGAIN}:
             name, reason = next(iter(self._left_out.items()))
-            raise LabError(f"None of these networks can be had here. {name}: {reason}", "Choose others.")
+            raise LabError(f"None of these networks can be measured here. {name}: {reason}", "Choose others.")
         return Comparison(
             {name: {id: Spread(tuple(values)) for id, values in found.items()} for name, found in measured.items()},
             Rows(self._lines if with_properties else [], "networks: what else they are like"),

@@ -74,6 +74,15 @@ def test_what_cannot_be_had_here_is_left_out_and_named(monkeypatch: pytest.Monke
         compare([Calico("bgp")], rounds=1, only=["ready"], properties=False)
 
 
+def test_one_that_does_not_carry_is_left_out_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labhelpers.measure.site._PATIENCE", 2.0)
+    monkeypatch.setattr(PlainBridge().route, "_learn", lambda *_: None)  # no routes to the other node's pods
+    monkeypatch.setattr(PlainBridge().route, "_legs", lambda *_: [])
+    found = compare([PlainBridge(), Flannel()], rounds=2, only=["ready"], properties=False)
+    assert found.networks == ("Flannel",)
+    assert "near does not reach far" in found.left_out["PlainBridge"]
+
+
 def _no_bird(*_: object) -> None:
     raise ToolMissing("There is no BIRD.", "Install it.")
 

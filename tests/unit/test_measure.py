@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from labhelpers.measure.standing import Spread, places
 from labhelpers.networks import Calico, Flannel
 from labhelpers.views.comparison import comparison_html, comparison_table, comparison_text
 from labhelpers.views.plots import spreads
+from labhelpers.views.progress_bar import show_progress
 from labhelpers.views.register import register
 from labhelpers.views.tables import table_of
 
@@ -131,6 +135,29 @@ def test_networks_are_called_by_what_is_not_usual_about_them() -> None:
     found = entrants([Flannel(), Calico("bgp"), Calico(wireguard=True), Flannel("host-gw", nat_outgoing=False)])
     names = [one.name for one in found]
     assert names == ["Flannel", "Calico bgp", "Calico wireguard", "Flannel host-gw nat_outgoing=False"]
+
+
+def test_in_a_notebook_there_is_a_bar_which_goes_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    def display(box: Any, **_: object) -> Any:
+        shown.append(box)
+        return SimpleNamespace(update=lambda content, raw: shown.append(content))
+
+    monkeypatch.delenv("POD_NETWORKING_STATIC", raising=False)
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr(Progress, "shown_by", staticmethod(show_progress))
+    progress = Progress(3)
+    (box,) = shown
+    bar, words = box.children
+    progress.step("first")
+    progress.step("second")
+    assert (bar.value, bar.max) == (1, 3)
+    assert words.value.startswith("1 of 3: second")
+    progress.end()
+    assert box.comm is None and bar.comm is None
+    assert shown[1:] == [{"text/plain": ""}]  # a saved notebook keeps nothing of them
 
 
 def test_progress_is_told_to_whoever_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
