@@ -107,7 +107,7 @@ class Log:
                     found.append(self._logged(attributes(data[:end], begin + 4)))
 
     def _logged(self, given: dict[int, bytes]) -> Logged:
-        number = int.from_bytes(given.get(_SEQUENCE, b""), "big")
+        number = _number(given, _SEQUENCE)
         if self._expected is not None:
             self.lost += (number - self._expected) & 0xFFFFFFFF
         self._expected = number + 1
@@ -117,7 +117,9 @@ class Log:
             given.get(_PREFIX, b"").rstrip(b"\0").decode(errors="replace"),
             seconds + micro / 1e6 if stamp else time.time(),
             given.get(_PAYLOAD, b""),
-            *(int.from_bytes(given.get(kind, b""), "big") for kind in (_MARK, _IN, _OUT)),
+            _number(given, _MARK),
+            _number(given, _IN),
+            _number(given, _OUT),
             _BY_PORT in given,
         )
 
@@ -130,6 +132,10 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _number(given: dict[int, bytes], kind: int) -> int:
+    return int.from_bytes(given.get(kind, b""), "big")
 
 
 def _listen(group: int, copy: int) -> socket.socket:

@@ -5,9 +5,21 @@ from labhelpers.networks.calico import Calico
 from labhelpers.networks.canal import Canal
 from labhelpers.networks.cilium.network import Cilium
 from labhelpers.networks.flannel import Flannel
+from labhelpers.networks.http_policy import HttpPolicy
 from labhelpers.networks.installed import Installed
 from labhelpers.networks.network import Network
 from labhelpers.networks.plain_bridge import PlainBridge
 from labhelpers.networks.weave_net import Weave
 
-__all__ = ["About", "Calico", "Canal", "Cilium", "Flannel", "Installed", "Network", "PlainBridge", "Weave"]
+__all__ = [
+    "About",
+    "Calico",
+    "Canal",
+    "Cilium",
+    "Flannel",
+    "HttpPolicy",
+    "Installed",
+    "Network",
+    "PlainBridge",
+    "Weave",
+]

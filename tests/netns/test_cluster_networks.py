@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from labhelpers.cluster import Cluster
 from labhelpers.networks import Calico
-from tests.netns.kernel import shell
+from labhelpers.networks.http_policy import HttpPolicy
+from labhelpers.trace import observe
+from tests.netns.kernel import eventually, shell
 
 pytestmark = pytest.mark.once
 _LOGS = "kubectl logs -n kube-system --tail=-1 -l k8s-app=calico-node"
@@ -36,3 +39,40 @@ def test_pods_of_two_nodes_reach_each_other(cluster: Cluster) -> None:
     name = shell("kubectl get pods -l app=web -o jsonpath={.items[0].metadata.name}")
     assert "0% packet loss" in shell(f"kubectl exec {name} -- ping -c 1 -W 5 {second}")
     assert first != second
+
+
+_DENY = """kubectl apply -f - <<'END'
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny}
+spec: {podSelector: {matchLabels: {run: server}}, policyTypes: [Ingress]}
+END"""
+
+
+def test_flows_between_its_pods_have_their_names_and_the_policy_that_refuses(cluster: Cluster) -> None:
+    shell("kubectl run server --image=nginx && kubectl run client --image=curlimages/curl --command -- sleep infinity")
+    shell("kubectl wait --for=condition=Ready pod/server pod/client --timeout=60s")
+    address = shell("kubectl get pod server -o jsonpath={.status.podIP}")
+    fetch = f"kubectl exec client -- curl -sS -m 2 -o /dev/null -w %{{http_code}} http://{address}"
+
+    def status() -> str:
+        return subprocess.run(fetch, shell=True, check=False, capture_output=True, text=True).stdout
+
+    try:
+        with observe(cluster, to="server", protocol="TCP") as flows:
+            assert eventually(lambda: status() == "200", timeout=60)
+        assert {(one.source, one.destination, one.port, one.verdict) for one in flows.rows} == {
+            ("default/client", "default/server", 80, "forwarded")
+        }
+        shell(_DENY)
+        with observe(cluster, to="server", verdict="dropped") as flows:
+            assert eventually(lambda: status() == "000", timeout=60)
+            assert flows.wait_for(lambda one: one.port == 80, timeout=60)
+        assert {(one.source, one.policy) for one in flows.rows} == {("default/client", "default/deny")}
+        with HttpPolicy("server", 80, [{"path": "/allowed"}], cluster=cluster):
+            with observe(cluster, protocol="HTTP") as flows:
+                assert status() == "403"
+            (one,) = flows.rows
+            assert (one.source, one.method, one.path, one.status) == ("default/client", "GET", "/", 403)
+    finally:
+        shell("kubectl delete pod server client --now; kubectl delete networkpolicy deny --ignore-not-found")

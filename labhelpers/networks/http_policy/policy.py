@@ -11,15 +11,16 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from labhelpers.errors import AlreadyExists, BadInput, KernelFeatureMissing, LabError, Vanished
+from labhelpers.errors import AlreadyExists, BadInput, KernelFeatureMissing, LabError, NotFound, Vanished
 from labhelpers.linux import nft_library, process, tproxy
 from labhelpers.linux.interrupt import held
 from labhelpers.linux.records import Rows
 from labhelpers.linux.told import FOLDER
 from labhelpers.networks.cilium.proxies import PREFIX, hand_over
 from labhelpers.networks.http_policy.rules import HttpRule, read_rules
+from labhelpers.networks.policy.world import HasObjects, World
 
 if TYPE_CHECKING:
     from labhelpers.cni import CniPod
@@ -31,6 +32,14 @@ _PROGRAM = "labhelpers.networks.http_policy.program"
 _PORTS = range(15001, 15101)  # on 127.0.0.1 of the node; Cilium's proxies are at such ports, too
 _TAKEN = "address already in use"
 _PATIENCE = 10.0  # seconds: a process that was killed may have its sockets a moment longer
+
+
+class HasPods(HasObjects, Protocol):
+    """What knows the API's objects and has nodes, such as a cluster."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Its nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +62,15 @@ class HttpPolicy:
     who may connect at all.  What the node itself sends to its pod is not judged, so that the kubelet can probe it.
 
     Args:
-        pod: a pod on a node.
+        pod: a pod on a node; or, of a cluster, its name: ``"shop/web"``.
         port: 1 to 65535.
         rules: dictionaries with ``method``, ``path``, ``host``, as in the ``http`` part of a CiliumNetworkPolicy; see
             :mod:`labhelpers.networks.http_policy.rules`.  An empty list allows nothing.
         from_: pods, addresses or blocks; all others cannot connect.  Everybody by default.
+        cluster: the one that a pod is named in.
 
     Raises:
+        NotFound: the cluster has no such pod with an address.
         BadInput: a rule or a port that is none; or a bridge passes packets to the pod that the node never sees.
         AlreadyExists: this port of this pod has such a policy.
         KernelFeatureMissing: the firewall of this kernel has no ``tproxy``.
@@ -71,16 +82,17 @@ class HttpPolicy:
 
     def __init__(
         self,
-        pod: Pod | CniPod,
+        pod: Pod | CniPod | str,
         port: int,
         rules: Iterable[Mapping[str, str]],
         *,
         from_: Iterable[Pod | CniPod | str] | None = None,
+        cluster: HasPods | None = None,
     ) -> None:
         if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
             raise BadInput(f"{port!r} is not a TCP port.", "Use a whole number from 1 to 65535.")
-        self.node: Node = pod.node
-        self.address, self.port = pod.address, port
+        self.node, self.address = _place(pod, cluster)
+        self.port = port
         self.rules: tuple[HttpRule, ...] = read_rules(rules)
         self.clients = None if from_ is None else tuple(sorted(map(_block, from_)))
         self._entries = [dict(_words(one)) for one in self.rules]
@@ -214,6 +226,21 @@ class HttpPolicy:
         rules = "; ".join(map(str, self.rules)) or "no request"
         state = "" if self.running else ", and the proxy does not run: connections are refused"
         return f"<HttpPolicy for port {self.port} of {self.address}: {rules}{state}>"
+
+
+def _place(pod: Pod | CniPod | str, cluster: HasPods | None) -> tuple[Node, str]:
+    """The pod's node and its address."""
+    if not isinstance(pod, str):
+        return pod.node, pod.address
+    if cluster is None:
+        raise BadInput(f"{pod!r} is a name, and no cluster was named.", "Write HttpPolicy(…, cluster=cluster).")
+    world = World(cluster.objects())
+    known = world.pod(pod if "/" in pod else f"default/{pod}")
+    node = next((one for one in cluster.nodes if known and one.name == known.node), None)
+    if known is None or node is None:
+        there = ", ".join(map(str, world.pods)) or "none"
+        raise NotFound(f"There is no pod {pod!r} with an address of its own on a node.", f"Pods: {there}.")
+    return node, known.address
 
 
 def _words(rule: HttpRule) -> list[tuple[str, str]]:
