@@ -347,6 +347,7 @@ def test_programs_and_their_tables_are_shown(made: EbpfLab) -> None:
     assert {one.interface: one.program for one in tables["programs"]} == expected
     assert {one.maps for one in tables["programs"]} == {len(tables["maps"])}
     assert tables["maps"]["endpoints"].entries == len(cables)
+    assert 5e6 < sum(one.memory for one in tables["maps"]) < 20e6
     assert all(one.machine_code > 1000 for one in tables["programs"])
 
 

@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from labhelpers.errors import KernelRefused, LabError, NeedsPrivilege
 from labhelpers.linux.bpf import system_call as bpf
@@ -121,6 +122,11 @@ class Map:
         """Every key with its value, in no order.  Changes nothing.  Shell: ``bpftool map dump id ID``."""
         found = {key: self.get(key) for key in self.keys()}
         return [(key, value) for key, value in found.items() if value is not None]
+
+    def memory(self) -> int:
+        """How many bytes of the kernel's memory it takes.  Shell: ``bpftool map show``, ``memlock``."""
+        lines = Path(f"/proc/self/fdinfo/{self.fd}").read_text().splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("memlock:")), 0)
 
     def clear(self) -> None:
         """Take everything out."""

@@ -55,6 +55,17 @@ class Loaded:
         return cls(maps)
 
     @classmethod
+    def try_out(cls) -> None:
+        """Load everything, and drop it again: does this kernel take it, from us?
+
+        Raises:
+            NeedsPrivilege, KernelRefused: no.  VerifierRefused: it lacks what a program needs.
+        """
+        with cls.new() as loaded:
+            for code in _object().programs.values():
+                program.load(code, loaded.maps).close()
+
+    @classmethod
     def found(cls, socket: NetlinkSocket, links: Iterable[Link]) -> Loaded | None:
         """Those that are at work in a node; none if there are none, or if they are of another form.
 

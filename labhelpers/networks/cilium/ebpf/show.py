@@ -66,9 +66,11 @@ class MapLine:
 
     name: str
     kind: str
-    #: entries now, and at most; of a ring buffer: bytes
+    #: entries now, and at most; of a ring buffer: its size in bytes
     entries: int
     room: int
+    #: of the kernel's memory, in bytes; before Linux 6.4 for as many entries as there may be
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,13 @@ def _services(maps: Mapping[str, Map]) -> list[Service]:
 
 def _maps(maps: Mapping[str, Map]) -> list[MapLine]:
     return [
-        MapLine(name, one.kind.word, 0 if one.kind.kind == RING else len(list(one.keys())), one.kind.entries)
+        MapLine(
+            name,
+            one.kind.word,
+            0 if one.kind.kind == RING else len(list(one.keys())),
+            one.kind.entries,
+            one.memory(),
+        )
         for name, one in sorted(maps.items())
     ]
 
