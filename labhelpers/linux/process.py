@@ -24,7 +24,7 @@ __all__ = ["Completed", "Process", "arguments", "end", "end_all_in", "find", "na
 
 Command = str | Sequence[str]
 _PACKAGES = {
-    "bird": "bird2", "birdc": "bird2", "bridge": "iproute2", "ip": "iproute2", "iperf3": "iperf3",
+    "bird": "bird2", "birdc": "bird2", "bridge": "iproute2", "ethtool": "ethtool", "ip": "iproute2", "iperf3": "iperf3",
     "iptables": "iptables", "nft": "nftables", "ping": "iputils-ping", "sleep": "coreutils", "ss": "iproute2",
     "sysctl": "procps", "tc": "iproute2", "tcpdump": "tcpdump", "wg": "wireguard-tools",
     "wireguard-go": "wireguard-go",

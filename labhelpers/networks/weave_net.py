@@ -121,10 +121,11 @@ def _require_connected(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -
 _ABOUT = [
     About(
         "state",
-        "history: the last commit is of November 2022, its company closed early in 2024, and its repository is "
-        "archived; a fork is kept by others. A new cluster takes another one",
+        "history: its company stopped early in 2024, nobody maintains it, its repositories are archived; others keep "
+        "a fork",
         "shows how a mesh in user space works",
         "a reason to choose it",
+        checked="2026-11-29",
     ),
     About(
         "agent",

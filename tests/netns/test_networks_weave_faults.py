@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +17,11 @@ import pytest
 from labhelpers.errors import BadInput
 from labhelpers.lab import Lab, Node
 from labhelpers.networks import Network, Weave
+from labhelpers.networks.route.mesh import Mesh
 from labhelpers.networks.weave import daemon
 from labhelpers.networks.weave.announcement import Announcement
 from labhelpers.networks.weave.settings import FAST, PORT
+from tests.netns.data import replay
 from tests.netns.everything import Everything
 from tests.netns.kernel import eventually, links, shell
 from tests.netns.weave import (
@@ -27,6 +32,8 @@ from tests.netns.weave import (
     is_carried,
     woven,
 )
+
+CLONE = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -158,6 +165,23 @@ def test_it_leaves_nothing_even_if_a_router_cannot_start(lab: Lab) -> None:
             Weave().install(lab)
         assert not daemon.is_running(first)
     assert Everything.now(lab, firewall=True) == before
+
+
+def test_the_script_leads_to_the_same_state(lab: Lab) -> None:
+    for number in (1, 2):
+        lab.node(f"node-{number}")
+    made = Mesh.like_this(fast=False, guarded=True)(lab)
+    done = subprocess.run(
+        [sys.executable, "-m", "labhelpers.sandbox.run", "--", sys.executable, "-m", "tests.netns.data.replay"],
+        input=str(lab.commands()),
+        cwd=CLONE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith(replay.result())  # before it ethtool says what it has changed
+    made.clean()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 from labhelpers.errors import LabError, NotFound, TimedOut
 from labhelpers.lab import Node
 from labhelpers.networks.own_run import here
-from labhelpers.networks.weave.ask import answer
 from labhelpers.networks.weave.settings import SOCKET
+from labhelpers.networks.weave.talk import answer
 
 __all__ = ["ask"]
 
