@@ -206,7 +206,7 @@ def _arrives(source: CniPod, target: CniPod) -> bool:
     return not stream.lost
 
 
-@pytest.mark.parametrize("network", [Calico("vxlan"), Calico("bgp"), Flannel("wireguard")], ids=repr)
+@pytest.mark.parametrize("network", [Calico("vxlan"), Calico("bgp"), Calico("ipip"), Flannel("wireguard")], ids=repr)
 def test_an_agent_that_was_killed_finds_its_work_in_the_kernel_and_does_not_do_it_again(network: Network) -> None:
     with networked(network) as made:
         pods = made.run("a", "b")
