@@ -122,7 +122,7 @@ _ABOUT = [
         "HTTP",
         "Envoy on each node judges methods and paths",
         "a proxy in Python on each node judges methods and paths of HTTP/1",
-        "HTTP/2 and so gRPC, Kafka, TLS",
+        "HTTP/2 and so gRPC, TLS; Kafka, which the product knew up to v1.19",
     ),
     About(
         "services",

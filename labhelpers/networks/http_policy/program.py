@@ -1,8 +1,8 @@
 """The proxy as a program on a node.  It stands for Envoy, which Cilium starts for rules about HTTP.
 
 It is started on the node, returns when it serves, and goes on in the background: one process that holds the listening
-socket, and another that speaks and is started anew whenever it ends.  HTTP/1.0 and 1.1 only: TLS, HTTP/2, gRPC and
-Kafka are what Envoy adds.
+socket, and another that speaks and is started anew whenever it ends.  HTTP/1.0 and 1.1 only: TLS and HTTP/2, which
+gRPC is, are what Envoy adds; Kafka was, in Cilium up to 1.19.
 
 usage: python -m labhelpers.networks.http_policy.program NAME PORT RULES-AS-JSON
 """
