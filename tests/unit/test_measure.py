@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,12 +122,16 @@ def test_a_picture_has_a_point_and_an_interval_for_each_and_hollow_ones_stand_in
     figure = spreads(comparison(), "throughput")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["bare veth", "fast", "also", "middle", "slow"]
-    drawn = [(np.asarray(line.get_xdata()).tolist(), line) for line in axes.lines]
+    drawn = [(numbers(line.get_xdata()), line) for line in axes.lines]
     intervals = [values for values, _ in drawn if len(values) == 2]
     assert [10, 11] in intervals and [1, 2] in intervals
     points = {values[0]: line.get_markerfacecolor() for values, line in drawn if line.get_marker() == "o"}
     assert points[1.5] != points[10.5]
     assert len(spreads(comparison()).axes) == 2
+
+
+def numbers(data: Any) -> list[float]:
+    return [float(one) for one in data]
 
 
 def test_networks_are_called_by_what_is_not_usual_about_them() -> None:
