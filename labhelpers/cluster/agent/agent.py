@@ -149,7 +149,9 @@ class NodeAgent:
         if applied.repaired:
             say("the table of policies was changed by somebody else; it is as it was again", "WARN")
         elif applied.changed:
-            say(f"policies enforced: {applied.commands.count(chr(10)) + 1} {self._network.steps}")
+            many = f"lines of nft in {applied.transactions} transactions, as one would be too long for an ordinary user"
+            steps = self._network.steps if applied.transactions == 1 else many
+            say(f"policies enforced: {applied.commands.count(chr(10)) + 1} {steps}")
         if applied.notes != self._notes:
             self._notes = applied.notes
             for note in applied.notes:
