@@ -15,7 +15,7 @@ Source: https://github.com/cilium/cilium, ``plugins/cilium-cni/cmd/cmd.go``, ``p
 from __future__ import annotations
 
 import hashlib
-import socket
+import _socket as socket  # see netlink.py
 
 from labhelpers.cni.plugin import ptp, single
 from labhelpers.cni.plugin.skeleton import PluginError
