@@ -15,7 +15,7 @@ Source: https://github.com/cilium/cilium, ``plugins/cilium-cni/cmd/cmd.go``, ``p
 from __future__ import annotations
 
 import hashlib
-import _socket as socket  # see netlink.py
+import _socket as s  # see linux/netlink.py
 
 from labhelpers.cni.plugin import ptp, single
 from labhelpers.cni.plugin.skeleton import PluginError
@@ -63,15 +63,17 @@ def ready(request: Request, here: Place) -> None:
 
 def _tell_the_agent() -> None:
     """Wait until it knows the pod.  Where none runs, whoever attaches pods tells its successor."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
+    agent = s.socket(s.AF_UNIX, s.SOCK_STREAM)
+    try:
         agent.settimeout(_PATIENCE)
-        try:
-            agent.connect(AGENT)
-            agent.sendall(b"a new pod\n")
-            answer = agent.recv(1 << 12)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except OSError as error:
-            raise PluginError(_TRY_AGAIN, f"the node's agent did not answer: {error}") from None
+        agent.connect(AGENT)
+        agent.sendall(b"a new pod\n")
+        answer = agent.recv(1 << 12)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return
+    except OSError as error:
+        raise PluginError(_TRY_AGAIN, f"the node's agent did not answer: {error}") from None
+    finally:
+        agent.close()
     if answer != DONE:
         raise PluginError(_TRY_AGAIN, f"the node's agent could not attach the pod: {answer.decode(errors='replace')}")
