@@ -80,11 +80,22 @@ def _processes() -> dict[int, str]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                words = Path("/proc", entry, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found[int(entry)] = words.strip() or Path("/proc", entry, "comm").read_text().strip() + " (ended)"
+                found[int(entry)] = _words(Path("/proc", entry))
             except OSError:
                 continue
     return found
+
+
+def _words(process: Path) -> str:
+    """Its command line.  One that is being started has none for a moment, although its parent goes on already."""
+    end = time.monotonic() + 1
+    while True:
+        if words := process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip():
+            return words
+        name, _, rest = process.joinpath("stat").read_text().partition(" (")[2].rpartition(") ")
+        if rest[0] in "ZX" or time.monotonic() > end:
+            return f"{name} (ended)"
+        time.sleep(0.001)
 
 
 def files() -> list[str]:
