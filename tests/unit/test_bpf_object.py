@@ -81,11 +81,15 @@ def test_the_tables_have_the_room_that_is_promised() -> None:
 
 
 def test_each_instruction_has_its_line_of_the_source() -> None:
-    source = (FOLDER / "lessons.bpf.c").read_text().splitlines()
-    for code in elf.read(LESSONS).programs.values():
-        assert min(code.lines) == 0
-        for line in code.lines.values():
-            assert line.text == source[line.number - 1].strip()
+    for name, data in (("lessons", LESSONS), ("datapath", DATAPATH)):
+        headers = set()
+        for code in elf.read(data).programs.values():
+            assert min(code.lines) == 0
+            for line in code.lines.values():
+                source = (FOLDER / (line.header or f"{name}.bpf.c")).read_text().splitlines()
+                assert line.text == source[line.number - 1].strip()
+                headers.add(line.header)
+        assert headers == ({""} if name == "lessons" else {"", "packet.h", "services.h", "verdict.h"})
 
 
 def test_a_map_is_put_where_its_name_was() -> None:

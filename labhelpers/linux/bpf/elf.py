@@ -35,6 +35,8 @@ class SourceLine:
 
     number: int
     text: str
+    #: the header that it is in; ``""`` for the program's own file
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ class _File:
             name, count = struct.unpack_from("<II", extra, at)
             at += 8
             for _ in range(count):
-                offset, _, line, place = struct.unpack_from("<IIII", extra, at)
-                if text(name) == _PROGRAMS:
-                    yield offset, SourceLine(place >> 10, text(line).strip())
+                offset, file, line, place = struct.unpack_from("<IIII", extra, at)
+                if text(name) == _PROGRAMS and place >> 10:  # line 0: the compiler's own, of no line
+                    where = text(file).rpartition("/")[2]
+                    yield offset, SourceLine(place >> 10, text(line).strip(), where if where.endswith(".h") else "")
                 at += record

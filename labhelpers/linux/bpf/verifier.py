@@ -58,6 +58,8 @@ class Step:
     line: int
     #: the line of the source that it comes from
     source: str
+    #: the header that it is in; ``""`` for the program's own file
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class VerifierRefused(KernelRefused):
     def __init__(self, program: str, verdict: Verdict, log: str, *, errno: int | None = None) -> None:
         self.verdict, self.log = verdict, log
         last = verdict.steps[-1] if verdict.steps else None
-        where = f" at line {last.line}, `{last.source}`" if last and last.source else ""
+        of = f" of {last.header}" if last and last.header else ""
+        where = f" at line {last.line}{of}, `{last.source}`" if last and last.source else ""
         super().__init__(
             f"The verifier refused the eBPF program {program}{where}: {verdict.reason}.",
             verdict.meaning or "The steps before it are in this error's verdict.steps, all of them in its log.",
@@ -100,7 +103,7 @@ def verdict(log: str, lines: Mapping[int, SourceLine]) -> Verdict:
             number = int(found[1])
             line = lines.get(max((start for start in lines if start <= number), default=-1), SourceLine(0, ""))
             instruction = _ADDRESS.sub("a map", found[2].strip())
-            steps.append(Step(number, instruction, (found[3] or "").strip(), line.number, line.text))
+            steps.append(Step(number, instruction, (found[3] or "").strip(), line.number, line.text, line.header))
         elif not _NO_REASON.match(text):
             reasons.append((text.strip(), _meaning(text)))
     # it may say the same in two ways: the first that can be said in other words

@@ -3,6 +3,8 @@
  * A helper function of the kernel has a number; calling "address 6" is compiled to "call helper 6".  The numbers are in
  * enum bpf_func_id of linux/bpf.h, and what each does is in `man 7 bpf-helpers`.
  */
+#pragma once
+
 #include <linux/bpf.h>
 
 #define PROGRAM __attribute__((section("tc"), used))

@@ -1,6 +1,9 @@
-/* Tables have twice the room that limits.py gives, because new entries come before old ones go.
+/* The tables of one node.  Programs and the agent share them; ebpf/records.py has the same structs for the agent.
  *
- * Programs and the agent share them; labhelpers/networks/cilium/ebpf/records.py reads the same. */
+ * They have twice the room that limits.py gives, because new entries come before old ones go.
+ */
+#pragma once
+
 #include "kernel.h"
 
 /* What the programs must know of the node; one entry. */
