@@ -192,6 +192,17 @@ def test_a_flood_that_nobody_reads_in_time_is_never_called_dropped(policed: Poli
     assert "; " in flows.now().title or flows.lost == 0
 
 
+def test_an_empty_log_says_what_it_cannot_see(policed: Policed, db: Pod) -> None:
+    with observe(db.node, verdict="dropped") as flows:
+        assert db.node.ping(db).ok
+    rows = flows.rows
+    assert len(rows) == 0
+    assert rows.title == (
+        f"flows on {db.node.name} (dropped); what began before, what a node itself sends or gets, "
+        "and what is dropped before it is routed is not seen"
+    )
+
+
 def test_what_cannot_be_is_said(policed: Policed) -> None:
     with pytest.raises(BadInput, match=r"no verdict 'maybe' .* Choose one of forwarded, dropped\."):
         observe(verdict="maybe")

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from labhelpers.lab import Lab
-from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network, PlainBridge, Weave
+from labhelpers.networks import Calico, Cilium, Flannel, Network, PlainBridge, Weave
 from tests.netns.observed import reasons_observed
 
 EVERY: dict[str, Network] = {
     "bridge": PlainBridge(),
     "flannel": Flannel(),
     "calico": Calico("bgp"),
-    "canal": Canal(),
     "cilium": Cilium("nft"),
     "weave": Weave(),
 }

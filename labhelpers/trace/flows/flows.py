@@ -13,6 +13,7 @@ from labhelpers.trace.flows.recorder import Recorder
 
 __all__ = ["Flows", "Wanted"]
 
+_UNSEEN = "what began before, what a node itself sends or gets, and what is dropped before it is routed is not seen"
 _SETTLE = 5.0  # seconds at most to wait for what has just happened
 
 
@@ -65,16 +66,17 @@ class Flows:
         return Rows(found, self._title(found))
 
     def _title(self, found: list[Flow]) -> str:
-        dropped = sum(one.verdict == DROPPED for one in found)
-        words = [f"flows on {', '.join(self.nodes)}"]
-        if str(self.wanted):
-            words.append(f" ({self.wanted})")
-        words.append(f": {len(found)}, {dropped} of them dropped")
+        where = ", ".join(self.nodes) + (f" ({self.wanted})" if str(self.wanted) else "")
+        if found:
+            dropped = sum(one.verdict == DROPPED for one in found)
+            words = f"flows on {where}: {len(found)}, {dropped} of them dropped"
+        else:
+            words = f"flows on {where}; {_UNSEEN}"
         if self.lost:
-            words.append(f"; {self.lost} more were lost, as they came faster than they could be read")
+            words += f"; {self.lost} more were lost, as they came faster than they could be read"
         if self._recorder.forgotten:
-            words.append(f"; {self._recorder.forgotten} older ones are forgotten")
-        return "".join(words)
+            words += f"; {self._recorder.forgotten} older ones are forgotten"
+        return words
 
     @property
     def lost(self) -> int:
