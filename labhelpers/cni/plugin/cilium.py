@@ -14,8 +14,8 @@ Source: https://github.com/cilium/cilium, ``plugins/cilium-cni/cmd/cmd.go``, ``p
 
 from __future__ import annotations
 
-import hashlib
 import _socket as s  # see linux/netlink.py
+import hashlib
 
 from labhelpers.cni.plugin import ptp, single
 from labhelpers.cni.plugin.skeleton import PluginError
