@@ -12,6 +12,7 @@ from labhelpers.linux import usage
 from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.records import Rows
 from labhelpers.measure import instruments
+from labhelpers.measure.agents import memory_of_agents
 from labhelpers.measure.comparison import AGAIN, Comparison
 from labhelpers.measure.entrant import BARE, Entrant, entrants
 from labhelpers.measure.properties import Properties, properties_of
@@ -66,8 +67,8 @@ def compare(
     progress = Progress(rounds * (len(there) + 2) + len(there))
     try:
         run.rounds(progress)
-        if properties or wanted & {"lines", "rules"}:
-            run.properties(progress, recipes)
+        if properties or wanted & {"lines", "rules", "agents"}:
+            run.properties(progress, recipes, also_in_cluster="agents" in wanted)
     finally:
         progress.end()
     return run.result(with_properties=properties)
@@ -124,14 +125,17 @@ class _Run:
             found |= instruments.throughput(here, self._seconds)
         return found
 
-    def properties(self, progress: Progress, recipes: int) -> None:
+    def properties(self, progress: Progress, recipes: int, *, also_in_cluster: bool) -> None:
         """What is tried once."""
         for one in self._there:
             progress.step(f"{one.name}: policies, wire, flows")
             if one.name in self._left_out:
                 continue
+            assert one.network is not None
             try:
                 line, numbers = properties_of(one, recipes=recipes)
+                if also_in_cluster:
+                    numbers["agents"] = [memory_of_agents(one.network) / _MEGA]
             except LabError as error:
                 self._left_out[one.name] = str(error)
                 continue

@@ -61,7 +61,7 @@ class Comparison:
         if not found:
             raise NotFound(f"{asked.title} was not measured.", "Leave out only=…, or name it there.")
         noise = self.noise(quantity)
-        unranked = list(self.stand_ins) if asked.by_carrier else []
+        unranked = list(found) if asked.of_the_model else list(self.stand_ins) if asked.by_carrier else []
         placed = places(found, more_is_better=asked.more_is_better, noise=noise, step=asked.step, unranked=unranked)
         if not asked.is_exact and not all(one.has_any for one in found.values()):
             placed = {name: NOT_RANKED if name in unranked else ONE_ROUND for name in found}
@@ -83,7 +83,7 @@ class Comparison:
 
     def beats(self, better: str, worse: str, quantity: str) -> bool:
         """May it be said that one is better than the other?  Only where their intervals do not overlap, and never of
-        one round, nor of what stands in for a product.
+        one round, nor of what stands in for a product or is the course's own.
 
         Raises:
             NotFound: one of them was not measured.
@@ -93,6 +93,8 @@ class Comparison:
             one, other = (self.spreads[name][quantity] for name in (better, worse))
         except KeyError as missing:
             raise NotFound(f"There is no {missing} here.", f"Measured: {', '.join(self.spreads)}.") from None
+        if asked.of_the_model:
+            return False
         if not asked.is_exact and not (one.has_any and other.has_any):
             return False
         if asked.by_carrier and self.stand_ins.keys() & {better, worse}:

@@ -26,6 +26,8 @@ class Quantity:
     is_exact: bool = False
     #: the smallest difference that the instrument tells apart
     step: float = 0.0
+    #: is it about the course's own programs and not about how packets travel, so that it ranks nobody?
+    of_the_model: bool = False
 
     def words(self, value: float) -> str:
         """A number with its unit: ``9.81 Gbit/s``.  Three digits; more would be noise."""
@@ -58,6 +60,11 @@ _ALL = (
     Quantity(
         "memory", "memory", "MB/node", False,
         "Of the programs that carry packets and make routes on each node; agents are not there without a cluster.",
+    ),
+    Quantity(
+        "agents", "memory in a cluster, with the model's agents", "MB/node", False,
+        "Of all that the network runs on a node of a cluster; the agents are programs in Python and not the product's.",
+        by_carrier=False, of_the_model=True,
     ),
     Quantity(
         "lines", "state in the kernel", "lines/pod", False,

@@ -45,6 +45,8 @@ def test_what_a_program_in_user_space_carries_is_labelled_and_not_ranked(compare
     assert not compared.beats("Flannel wireguard", "PlainBridge", "throughput")
     assert compared.spreads["Flannel wireguard"]["memory"].low > 1  # a program for each node
     assert compared.spreads["PlainBridge"]["memory"].high == 0
+    assert compared.spreads["PlainBridge"]["agents"].high == 0 < 5 < compared.spreads["Flannel wireguard"]["agents"].low
+    assert {line.place for line in compared.standing("agents")} == {"not ranked"}
 
 
 def test_the_wire_is_looked_at_and_policies_are_tried(compared: Comparison) -> None:
