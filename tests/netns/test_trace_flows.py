@@ -192,6 +192,15 @@ def test_a_flood_that_nobody_reads_in_time_is_never_called_dropped(policed: Poli
     assert "; " in flows.now().title or flows.lost == 0
 
 
+def test_each_packet_that_is_dropped_is_told_with_its_reason(policed: Policed, web: Pod, db: Pod) -> None:
+    policed.enforce([allow_web(80)])
+    with observe(db.node, verdict="dropped") as flows:
+        send(web, db, 4000, times=5)
+    assert [(one.port, one.reason.partition(" (")[0]) for one in flows.rows] == [
+        (4000, "isolated, and no policy allows it")
+    ] * 5
+
+
 def test_an_empty_log_says_what_it_cannot_see(policed: Policed, db: Pod) -> None:
     with observe(db.node, verdict="dropped") as flows:
         assert db.node.ping(db).ok

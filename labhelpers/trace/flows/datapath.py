@@ -19,6 +19,11 @@ class Datapath:
         """Events that did not fit the kernel's buffer."""
         return self._events.lost
 
+    @property
+    def waiting(self) -> bool:
+        """It hears of flows when all is known of them."""
+        return False
+
     def descriptors(self) -> tuple[int, ...]:
         """What to wait for."""
         return (self._events.fileno(),)

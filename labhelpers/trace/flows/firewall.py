@@ -21,7 +21,7 @@ from labhelpers.trace.flows.table import BEGINS, ENDS, rules
 __all__ = ["Firewall"]
 
 _GROUPS = range(24000, 24100)  # log groups to choose from
-_GRACE = 0.25  # seconds: the kernel hands over what was logged after a hundredth
+_GRACE = 1.0  # seconds: the kernel hands over what was logged after a hundredth, or later if it is busy
 _MOST_STEPS = 4096  # packets whose steps are remembered
 _UNKNOWN = "a rule that was not seen: it was not traced, as many others came with it"
 
@@ -67,6 +67,11 @@ class Firewall:
         """Packets that the kernel logged and nobody read, and flows whose end may be among them."""
         return self._lost + self._log.lost
 
+    @property
+    def waiting(self) -> bool:
+        """Packets have come to the firewall that have not passed it so far."""
+        return bool(self._waiting)
+
     def descriptors(self) -> tuple[int, ...]:
         """What to wait for."""
         return self._log.fileno(), self._traced.fileno()
@@ -109,16 +114,25 @@ class Firewall:
                 yield self._flow(one, ends, FORWARDED, policy="; ".join(policies))
 
     def _dropped(self) -> Iterator[Flow]:
+        """What was seen to be dropped, and what has not passed after a time in which all that passes is told of."""
         late = time.monotonic() - _GRACE
         for ends, began in list(self._waiting.items()):
-            while began and began[0][0] < late:
+            while began and ((fatal := self._fatal(ends)) or began[0][0] < late):
                 _, one = began.popleft()
-                steps = self._steps.pop(ends, ())
-                fatal = next((step for step in steps if step.verdict == "drop"), None)
                 reason = self._rulebook.dropped(fatal) if fatal else _UNKNOWN
                 yield self._flow(one, ends, DROPPED, reason=reason)
             if not began:
                 del self._waiting[ends]
+                self._steps.pop(ends, None)
+
+    def _fatal(self, ends: Ends) -> Step | None:
+        """The step that dropped the first of these packets, and is not remembered any more; ``None`` if none did."""
+        steps = self._steps.get(ends, [])
+        for number, step in enumerate(steps):
+            if step.verdict == "drop":
+                del steps[: number + 1]
+                return step
+        return None
 
     def _flow(self, one: Logged, ends: Ends, verdict: str, *, reason: str = "", policy: str = "") -> Flow:
         return Flow(

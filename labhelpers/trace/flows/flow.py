@@ -57,6 +57,11 @@ class FlowSource(Protocol):
         """Flows that it could not tell of, because more came than it could hold."""
         ...
 
+    @property
+    def waiting(self) -> bool:
+        """Has it heard of flows of which it cannot tell yet how they ended?"""
+        ...
+
     def descriptors(self) -> tuple[int, ...]:
         """What to wait for, for reading."""
         ...

@@ -26,6 +26,11 @@ class Programs:
         """Lines that we read too slowly for."""
         return self._told.missed
 
+    @property
+    def waiting(self) -> bool:
+        """It hears of flows when all is known of them."""
+        return False
+
     def descriptors(self) -> tuple[int, ...]:
         """What to wait for."""
         return (self._told.fileno(),)

@@ -16,6 +16,7 @@ __all__ = ["Recorder"]
 
 _MOST_FLOWS = 10_000
 _TELL = 0.3  # seconds between two calls of ``heard``: drawing costs more than reading
+_QUIET = 4  # turns without news after which all is known
 _TURN = 0.1  # seconds: a source may have something to tell without any event, such as that nothing came
 
 
@@ -39,6 +40,7 @@ class Recorder:
         self._flows: deque[Flow] = deque(maxlen=_MOST_FLOWS)
         self._all = 0
         self._turns = 0
+        self._waiting = False
         self._lost = 0
         #: are there flows that ``heard`` was not called for, and when was it last called?
         self._news, self._told = False, 0.0
@@ -80,9 +82,9 @@ class Recorder:
         end = time.monotonic() + timeout
         with self._changed:
             seen, quiet = self._all, self._turns
-            while time.monotonic() < end and self.error is None and self._turns < quiet + 4:
+            while time.monotonic() < end and self.error is None and self._turns < quiet + _QUIET:
                 self._changed.wait(_TURN)
-                if self._all != seen:
+                if self._all != seen or self._waiting:
                     seen, quiet = self._all, self._turns
 
     def close(self) -> None:
@@ -120,6 +122,7 @@ class Recorder:
             self._flows.extend(found)
             self._all += len(found)
             self._turns += 1
+            self._waiting = any(one.waiting for one in self._sources)
             self._changed.notify_all()
         self._news = self._news or bool(found)
         if self._news and time.monotonic() > self._told + _TELL:
