@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -547,3 +548,34 @@ def test_a_pod_reaches_itself_by_the_service_that_it_is_behind(made: Made, servi
     serving(_service("web", "10.96.0.13", {"port": 80, "targetPort": 8080, "protocol": "TCP"}, [made.web]))
     with made.web.listen(8080):
         assert made.web.connect("10.96.0.13", 80, timeout=30).saw == "169.254.42.1"
+
+
+def test_what_is_too_long_for_one_transaction_comes_in_several(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an ordinary user, who may send no more at once; while they are loaded, no flow begins."""
+    load, longest = nft_library.load, 40_000
+    loaded: list[str] = []
+
+    def strict(namespace: Any, rules: str) -> None:
+        if len(rules) > longest:
+            raise BadInput("too long", "send less", errno=errno.EMSGSIZE)
+        loaded.append(rules)
+        load(namespace, rules)
+
+    monkeypatch.setattr(nft_library, "load", strict)
+    who = [{"podSelector": {"matchLabels": {"app": "web"}}}]
+    many = [
+        policy(f"policy-{number}", "db", ingress=[{"from": who, "ports": [{"port": 1000 + number}]}])
+        for number in range(400)
+    ]
+    with made.db.listen(1399), made.db.listen(1400):
+        made.enforce(*many)
+        assert len(loaded) > 5
+        gate = [number for number, one in enumerate(loaded) if "begins counter drop" in one]
+        assert gate
+        assert any("add rule netdev cilium begins ip daddr vmap @ingress" in one for one in loaded[gate[-1] :])
+        assert made.web.connect(made.db, 1399, timeout=30).ok
+        assert not made.web.connect(made.db, 1400, timeout=0.3).ok
+        assert not made.net.apply(made.objects)[made.db.node.name].changed
+        loaded.clear()
+        made.enforce()
+        assert made.web.connect(made.db, 1400, timeout=30).ok

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from labhelpers.networks.policy.ruleset import BASE, ISOLATED, MAPS, TABLE, Ruleset, base, delta
 
-__all__ = ["in_portions"]
+__all__ = ["cut", "in_portions"]
 
 _LONGEST = 30_000  # letters; what the kernel is sent is longer, and 64 KiB always fit
 
@@ -34,7 +34,7 @@ def in_portions(new: Ruleset, chains: Iterable[str] = (), sets: Iterable[str] = 
     # nothing leads to these rules yet
     others = {name: one for name, one in new.sets.items() if name not in isolated}
     preparing = delta(Ruleset(), replace(new, sets=others, maps={})).splitlines()
-    return ["\n".join(closing), *_cut(clearing), *_cut(preparing), "\n".join(_opening(new, there & isolated))]
+    return ["\n".join(closing), *cut(clearing), *cut(preparing), "\n".join(_opening(new, there & isolated))]
 
 
 def _opening(new: Ruleset, there: set[str]) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _opening(new: Ruleset, there: set[str]) -> Iterator[str]:
         yield from base(direction)
 
 
-def _cut(lines: Iterable[str]) -> Iterator[str]:
+def cut(lines: Iterable[str]) -> Iterator[str]:
     """As few texts as are short enough, of whole lines."""
     portion: list[str] = []
     length = 0

@@ -5,6 +5,7 @@ See ``labhelpers.networks.cilium.datapath`` for what it decides, and ``rules`` f
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -18,8 +19,8 @@ from labhelpers.networks.cilium.limits import require_room
 from labhelpers.networks.cilium.nft import show
 from labhelpers.networks.cilium.nft.events import LoggedEvents
 from labhelpers.networks.cilium.nft.names import GUARD, PROXIED, TABLE, TUNNEL, UPLINK
-from labhelpers.networks.cilium.nft.rules import contents, guard
-from labhelpers.networks.cilium.nft.table import Contents, delta, rebuilt
+from labhelpers.networks.cilium.nft.rules import GATE, contents, guard
+from labhelpers.networks.cilium.nft.table import Contents, delta, in_portions, rebuilt
 from labhelpers.networks.cilium.nft.wire import forget_identities, reads_identities, ways
 from labhelpers.networks.policy import Applied
 
@@ -108,24 +109,36 @@ class NftDatapath:
             return {one.name: one.index for one in link.look_at_all(socket)}
 
     def _load(self, wanted: Mapping[str, Contents], *, fresh: bool) -> list[str]:
-        """Both tables, in one transaction."""
+        """Both tables, in one transaction if it is not too long."""
         old = {} if fresh else self._loaded
         steps = [self._rebuilt(one) if fresh else delta(old[name], one) for name, one in wanted.items()]
-        commands = "\n".join(filter(None, steps))
-        if commands:
-            try:
-                nft_library.load(self._namespace, commands)
-            except BadInput:
-                if fresh:
-                    raise
-                # an interface went or came meanwhile: from what is there, then
+        transactions = ["\n".join(steps)] if any(steps) else []
+        try:
+            for one in transactions:
+                nft_library.load(self._namespace, one)
+        except BadInput as error:
+            if error.errno == errno.EMSGSIZE:
+                transactions = self._load_in_portions(wanted)
+            elif fresh:
+                raise
+            else:  # an interface went or came meanwhile: from what is there, then
                 return self._load(wanted, fresh=True)
+        if transactions:
             self._remember(old, wanted)
         self._loaded = dict(wanted)
-        return commands.splitlines()
+        return [line for one in transactions for line in one.splitlines() if line]
 
     def _rebuilt(self, wanted: Contents) -> str:
         return rebuilt(wanted, *show.parts(self._said(wanted.table)))
+
+    def _load_in_portions(self, wanted: Mapping[str, Contents]) -> list[str]:
+        """As an ordinary user may not send so much at once."""
+        self._loaded = {}  # until the last one is there, nobody knows what is
+        first = [self._rebuilt(one) for name, one in wanted.items() if name != TABLE]
+        transactions = [*first, *in_portions(wanted[TABLE], GATE, *show.parts(self._said(TABLE)))]
+        for one in transactions:
+            nft_library.load(self._namespace, one)
+        return transactions
 
     def _read_identities(self, tunnel: int, *, again: bool) -> list[str]:
         if tunnel == self._tunnel and not again:

@@ -10,6 +10,7 @@ Source: ``man 8 nft``, "NETDEV address family", FWD statement, ``net/netfilter/n
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
@@ -19,16 +20,21 @@ from labhelpers.networks.cilium.identity import WIRE
 from labhelpers.networks.cilium.limits import FLOW_SECONDS, FLOWS
 from labhelpers.networks.cilium.nft import services
 from labhelpers.networks.cilium.nft.names import GROUP, GUARD, PROXIED, TABLE, TUNNEL, UPLINK
-from labhelpers.networks.cilium.nft.table import Chain, Contents, Named
+from labhelpers.networks.cilium.nft.table import Chain, Contents, Gate, Named
 from labhelpers.networks.policy.model import DIRECTIONS, Direction
 
-__all__ = ["contents", "guard", "rule_chain"]
+__all__ = ["GATE", "contents", "guard", "rule_chain"]
 
 #: a fragment's way is known as long as the rest may follow; net.ipv4.ipfrag_time is 30 seconds
 _FRAGMENT = 30
 _ENDPOINT_NAMES = "lxc"
 _MOST_POLICY = 60  # letters of a policy's name in a chain's name and in a log
 _PROTOCOLS = {6: "tcp", 17: "udp"}
+
+#: where a table is too long for one transaction: what policies say comes after the rest, and until then no flow begins
+GATE = Gate(
+    "begins", re.compile(r"(egress|ingress)(/|-\d)"), frozenset(["ipcache", "ipcache-blocks", "egress", "ingress"])
+)
 
 _THERE = "ip saddr . th sport . ip daddr . th dport . ip protocol"
 _BACK = "ip daddr . th dport . ip saddr . th sport . ip protocol"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-__all__ = ["Chain", "Contents", "Named", "delta", "rebuilt"]
+from labhelpers.networks.policy.portions import cut
+
+__all__ = ["Chain", "Contents", "Gate", "Named", "delta", "in_portions", "rebuilt"]
+
+_A_LINE = 500  # elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,10 @@ def _element(key: str, value: str) -> str:
     return f"{key} : {value}" if value else key
 
 
-def _elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iterator[str]:
-    listed = ", ".join(elements)
-    if listed:
+def _elements(verb: str, table: str, name: str, elements: Sequence[str]) -> Iterator[str]:
+    """In lines that are short enough to be sent one by one, where all at once are too long."""
+    for begin in range(0, len(elements), _A_LINE):
+        listed = ", ".join(elements[begin : begin + _A_LINE])
         yield f"{verb} element {table} {name} {{ {listed} }}"
 
 
@@ -112,3 +118,52 @@ def rebuilt(new: Contents, chains: Iterable[str] = (), named: Mapping[str, str] 
         dict.fromkeys(set(chains) & new.chains.keys(), Chain()),
     )
     return "\n".join(lines + delta(was, new).splitlines())
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How a table is filled in several transactions, while no flow begins."""
+
+    #: the chain that every packet comes to that begins a flow
+    chain: str
+    #: chains, sets and maps that come after the rest
+    later: re.Pattern[str]
+    #: sets and maps that are filled after the rest
+    filled_later: frozenset[str]
+
+
+def in_portions(new: Contents, gate: Gate, chains: Sequence[str], named: Mapping[str, str]) -> list[str]:
+    """The transactions that make ``new`` of a table in which anything may be, where one would be too long.  The first
+    takes all rules away and shuts the gate.
+
+    From the first to the last of them nothing passes the gate.
+
+    Args:
+        chains, named: those that are there, as for ``rebuilt``.
+    """
+    shut = Contents(
+        new.table,
+        {
+            name: replace(one, elements={}) if name in gate.filled_later else one
+            for name, one in new.named.items()
+            if not gate.later.match(name)
+        },
+        {
+            name: Chain(chain.hook, ("counter drop",)) if name == gate.chain else chain
+            for name, chain in new.chains.items()
+            if not gate.later.match(name)
+        },
+    )
+    filled = replace(new, chains={**new.chains, gate.chain: shut.chains[gate.chain]})
+    old = sorted(name for name in chains if gate.later.match(name))
+    maps = [(kind, name) for name, kind in sorted(named.items()) if gate.later.match(name)]
+    clearing = [f"flush {kind} {new.table} {name}" for kind, name in maps]  # first, as they lead to the chains
+    clearing += [f"delete chain {new.table} {name}" for name in old]
+    clearing += [f"delete {kind} {new.table} {name}" for kind, name in maps]
+    rest = {name: kind for name, kind in named.items() if not gate.later.match(name)}
+    return [
+        rebuilt(shut, [name for name in chains if not gate.later.match(name)], rest),
+        *cut(clearing),
+        *cut(delta(shut, filled).splitlines()),
+        delta(filled, new),
+    ]
