@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["VXLAN_PORTS", "WIREGUARD_PORT", "Frame", "Header", "decode"]
+__all__ = ["SLEEVE_PORT", "VXLAN_PORTS", "WIREGUARD_PORT", "Frame", "Header", "decode"]
 
 #: Flannel and Linux use 8472, older than the standard's 4789; Weave 6784
 VXLAN_PORTS = (8472, 4789, 6784)
 WIREGUARD_PORT = 51820
+#: between the routers of Weave's model
+SLEEVE_PORT = 6783
 _MOST_HEADERS = 16  # a frame that nests deeper than any tunnel is not read to its end
 _ETHERNET = struct.Struct("!6s6sH")
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
@@ -218,6 +220,8 @@ def _udp(data: bytes, offset: int) -> Step:
         following = _vxlan
     elif WIREGUARD_PORT in (source, destination) and first in _WIREGUARD:
         following = _wireguard
+    elif source == destination == SLEEVE_PORT:
+        following = _sleeve
     fields = {"source_port": source, "destination_port": destination, "length": length}
     return Header("UDP", fields), following, 8, len(data) - offset
 
@@ -251,6 +255,21 @@ def _wireguard(data: bytes, offset: int) -> Step:
         return Header("WireGuard", fields), None, 4, len(data) - offset
     receiver, counter = struct.unpack_from("<IQ", data, offset + 4)
     return Header("WireGuard", {**fields, "receiver": receiver, "counter": counter}), None, 16, len(data) - offset
+
+
+def _sleeve(data: bytes, offset: int) -> Step:
+    """Of a sealed datagram only the sender's name and the number can be read; else a frame follows, or several.
+
+    A frame says how many peers may still pass it on, 16 at most, and how long it is.  In a sealed one the bytes at
+    these places are as good as random.
+    """
+    name, number = struct.unpack_from("!6sQ", data, offset)
+    fields: dict[str, Any] = {"peer": name.hex(":"), "number": number}
+    if len(data) >= offset + 30:
+        _, _, kind, hops, length = struct.unpack_from("!6s6sBBH", data, offset + 14)
+        if kind == 0 and hops <= 16 and 14 <= length <= len(data) - offset - 30:
+            return Header("sleeve", {**fields, "sealed": False}), _ethernet, 30, length + 30
+    return Header("sleeve", {**fields, "sealed": True}), None, 14, len(data) - offset
 
 
 _ETHERTYPES: dict[int, Parser] = {0x0800: _ipv4, 0x0806: _arp, 0x86DD: _ipv6, 0x8100: _vlan}

@@ -9,7 +9,7 @@ import ctypes
 import socket
 import struct
 
-from labhelpers.linux.headers import VXLAN_PORTS, WIREGUARD_PORT
+from labhelpers.linux.headers import SLEEVE_PORT, VXLAN_PORTS, WIREGUARD_PORT
 
 __all__ = ["attach", "conversation", "of_type"]
 
@@ -56,7 +56,8 @@ class _Program:
 def conversation(protocol: int, number: int) -> bytes:
     """A program that accepts one conversation, plain, in VXLAN or in IP in IP, and what belongs to any.
 
-    What belongs to any: ARP, IPv6, later fragments, ICMP errors, and WireGuard, whose content nobody can read.
+    What belongs to any: ARP, IPv6, later fragments, ICMP errors, WireGuard and what Weave's
+    routers send one another, whose content nobody can read.
 
     Args:
         protocol: 1 for ICMP, 6 for TCP, 17 for UDP.
@@ -110,7 +111,8 @@ def _packet(program: _Program, at: int, protocol: int, number: int) -> None:
     for offset in (20, 22):
         program.load(_LOAD_HALF, _NETWORK + at + offset)
         program.jump(_IF_EQUAL, wanted, "accept")
-        program.jump(_IF_EQUAL, WIREGUARD_PORT, "accept")
+        for port in (WIREGUARD_PORT, SLEEVE_PORT):
+            program.jump(_IF_EQUAL, port, "accept")
     if at == 0:
         for port in VXLAN_PORTS:
             program.jump(_IF_EQUAL, port, "vxlan")

@@ -64,6 +64,8 @@ def _tunnel(headers: Sequence[Header]) -> str:
         if header.protocol == "VXLAN":
             port = next(one["destination_port"] for one in headers if one.protocol == "UDP")
             return f"VXLAN vni {header['vni']}, UDP port {port}"
+        if header.protocol == "sleeve":
+            return "a datagram of Weave's router"
     return "IP in IP"
 
 

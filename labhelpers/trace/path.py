@@ -160,6 +160,8 @@ def _astray(found: Sequence[Sighting], map: Map) -> set[int]:
         here = (map.names[one.seen.namespace], one.seen.device)
         if one.seen.direction != "other host" or here in map.masters or not one.seen.ethernet:
             continue
+        if _goes_on_in_a_tunnel(one, found):
+            continue
         ends.add(number)
         peer = map.peers.get(here)
         for earlier in range(number - 1, -1, -1):
@@ -174,3 +176,15 @@ def _astray(found: Sequence[Sighting], map: Map) -> set[int]:
                 ends.add(earlier)
                 break
     return ends
+
+
+def _goes_on_in_a_tunnel(one: Sighting, found: Sequence[Sighting]) -> bool:
+    """Has a program taken it off the cable, and sent it on in a tunnel?"""
+    return any(
+        (other.inferred or any(header.protocol == "sleeve" for header in other.headers))
+        and other.seen.namespace == one.seen.namespace
+        and other.packet == one.packet
+        and other.seen.direction == "out"
+        and other.seen.stamp >= one.seen.stamp
+        for other in found
+    )

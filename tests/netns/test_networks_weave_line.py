@@ -12,6 +12,7 @@ import pytest
 from labhelpers.conformance import across_nodes, network_model
 from labhelpers.networks import Weave
 from labhelpers.networks.weave.settings import PORT
+from labhelpers.trace import walk
 from tests.netns.kernel import eventually
 from tests.netns.weave import (
     LINE,
@@ -88,6 +89,22 @@ def test_frames_of_any_size_come_out_as_they_went_in(line: Woven) -> None:
             tcp.sendall(sent)
         thread.join(PATIENCE)
     assert bytes(received) == sent
+
+
+def test_a_walk_infers_which_sealed_datagrams_carry_the_frame_and_says_so(line: Woven) -> None:
+    assert line.reaches(1, 3)
+    walked = walk(line.pods[0], line.pods[2])
+    inferred = [(hop.namespace, hop.device, hop.direction) for hop in walked.request if hop.inferred]
+    nodes = [place for place in inferred if place[0] != "underlay"]
+    assert nodes == [
+        ("node-1", "eth0", "out"),
+        ("node-2", "eth0", "in"),
+        ("node-2", "eth0", "out"),
+        ("node-3", "eth0", "in"),
+    ]
+    by = {hop.place: hop.by for hop in walked.request}
+    assert (by["node-1/eth0"], by["node-3/vethwe-pcap"]) == ("encrypted", "decrypted")
+    assert not any(hop.astray for hop in (*walked.request, *walked.reply))
 
 
 # --- what others send -----------------------------------------------------------------------------------------------

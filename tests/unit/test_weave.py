@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from itertools import combinations, islice
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labhelpers.linux.headers import SLEEVE_PORT, decode
 from labhelpers.networks.weave import messages, paths, sleeve
 from labhelpers.networks.weave.announcement import LARGEST, MOST_LINKS, Announcement
 from labhelpers.networks.weave.macs import LIFETIME, MacTable
@@ -432,3 +434,31 @@ def test_whatever_a_message_says_is_an_object_or_refused(message: bytes) -> None
         assert isinstance(messages.decoded(message), dict)
     except Refused:
         return
+
+
+# --- what a walk reads of it ----------------------------------------------------------------------------------------
+
+
+def _on_the_wire(payload: bytes) -> bytes:
+    udp = struct.pack("!HHHH", SLEEVE_PORT, SLEEVE_PORT, 8 + len(payload), 0) + payload
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes(4), bytes(4))
+    return bytes(12) + b"\x08\x00" + ip + udp
+
+
+@given(st.booleans(), st.integers(0, 16), st.binary(min_size=1, max_size=60))
+def test_the_frame_in_a_datagram_is_read_if_it_is_not_sealed(password: bool, hops: int, body: bytes) -> None:
+    here, _ = _sessions("secret" if password else "", "secret" if password else "")
+    frame = B + A + b"\x88\xb5" + body
+    datagram = A + here.seal(sleeve.pack(Carried(A, B, sleeve.FRAME, hops, frame)))
+    headers = decode(_on_the_wire(datagram)).headers
+    assert [one.protocol for one in headers[:4]] == ["Ethernet", "IPv4", "UDP", "sleeve"]
+    assert (headers[3]["peer"], headers[3]["number"]) == (A.hex(":"), 0)
+    assert headers[3]["sealed"] is password
+    inner = [(one["source"], one["destination"]) for one in headers[4:] if one.protocol == "Ethernet"]
+    assert inner == ([] if password else [(A.hex(":"), B.hex(":"))])
+
+
+@given(st.binary(max_size=100))
+def test_whatever_is_sent_to_a_router_can_be_looked_at(payload: bytes) -> None:
+    headers = decode(_on_the_wire(payload)).headers
+    assert [one.protocol for one in headers[:3]] == ["Ethernet", "IPv4", "UDP"]

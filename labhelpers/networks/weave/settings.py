@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from labhelpers.linux.headers import SLEEVE_PORT
+
 __all__ = ["BRIDGE", "FAST", "FOLDER", "FROM_BRIDGE", "PORT", "ROUTER", "SETTINGS", "SOCKET", "TO_ROUTER", "Settings"]
 
 #: the bridge of a node's pods, its port for the router, and the router's end of that cable
@@ -13,7 +15,7 @@ BRIDGE, TO_ROUTER, FROM_BRIDGE = "weave", "vethwe-bridge", "vethwe-pcap"
 #: the port for what the kernel itself carries, as Weave calls it
 FAST = "vxlan-6784"
 #: TCP for messages, UDP for frames
-PORT = 6783
+PORT = SLEEVE_PORT
 FOLDER = "/run/weave"
 SETTINGS, SOCKET = f"{FOLDER}/settings.json", f"{FOLDER}/router.sock"
 #: the name of the program, as ``ps`` shows it
