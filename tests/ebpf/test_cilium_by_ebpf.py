@@ -304,6 +304,48 @@ def test_a_pod_reaches_itself_by_the_service_that_it_is_behind(made: EbpfLab) ->
         made.apply()
 
 
+def test_the_same_port_may_ask_a_service_and_then_the_pod_itself(made: EbpfLab) -> None:
+    made.enforce([])
+    for client, pod in (neighbours(made), strangers(made)):
+        made.services = (Service("shop/api", "10.96.0.13", 80, 17, ((pod.address, 5300),)),)
+        made.apply()
+        with udp(client, client.address, 4600) as asks, udp(pod, pod.address, 5300) as answers:
+            for there in (("10.96.0.13", 80), (pod.address, 5300), ("10.96.0.13", 80)):
+                asks.connect(there)
+                asks.send(b"?")
+                answers.sendto(b"!", answers.recvfrom(1)[1])
+                assert asks.recv(1) == b"!"  # it comes from whom was asked: a connected socket takes no other
+    made.services = ()
+    made.apply()
+
+
+def test_datagrams_from_the_same_port_follow_a_service_to_another_pod(made: EbpfLab) -> None:
+    made.enforce([])
+    client, first = neighbours(made)
+    _, second = strangers(made)
+    with (
+        udp(client, client.address, 4601) as asks,
+        udp(first, first.address, 5301) as one,
+        udp(second, second.address, 5301) as other,
+    ):
+        asks.connect(("10.96.0.14", 53))
+        for pod, answers in ((first, one), (second, other)):
+            made.services = (Service("shop/dns", "10.96.0.14", 53, 17, ((pod.address, 5301),)),)
+            made.apply()
+            asks.send(b"?")
+            answers.sendto(b"!", answers.recvfrom(1)[1])
+            assert asks.recv(1) == b"!"
+    made.services = ()
+    made.apply()
+
+
+def udp(pod: CniPod, address: str, port: int) -> socket.socket:
+    made = pod._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    made.settimeout(30)
+    made.bind((address, port))
+    return made
+
+
 def datagrams(client: CniPod, address: str, port: int, backend: CniPod) -> None:
     """Long ones, so that they come in pieces, there and back; the answer comes from the service's address."""
     here = (backend.address, 53)

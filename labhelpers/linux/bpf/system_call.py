@@ -40,7 +40,7 @@ _RAW_TRACEPOINT_OPEN, PROG_BIND_MAP = 17, 35
 SCHED_CLS, RAW_TRACEPOINT = 3, 17
 #: map types: a queue that a program fills and a process reads
 RING_BUFFER = 27
-_CALL = {"x86_64": 321, "aarch64": 280}  # the number of the system call
+_NUMBER = {"x86_64": 321, "aarch64": 280}.get(platform.machine())  # of the system call
 #: r0 = 0; exit
 _DO_NOTHING = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
 
@@ -59,10 +59,10 @@ def call(command: int, attributes: bytes) -> tuple[int, bytes]:
     Raises:
         OSError: what the kernel said.
     """
-    if platform.machine() not in _CALL:
+    if _NUMBER is None:
         raise OSError(38, f"the course does not know the bpf system call of {platform.machine()}")  # ENOSYS
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    result: int = _libc.syscall(_CALL[platform.machine()], command, buffer, len(attributes))
+    result: int = _libc.syscall(_NUMBER, command, buffer, len(attributes))
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result, buffer.raw

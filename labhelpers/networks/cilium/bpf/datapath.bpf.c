@@ -97,6 +97,8 @@ INLINE int handle(struct __sk_buff *skb, enum origin origin, __u32 told) {
 		trouble = balance(skb, p);
 		if (trouble)
 			return drop(skb, p, trouble);
+		if (node->services && !p->translated)
+			untranslate(p);
 		if (from && (p->flow.source == LOOPBACK || p->flow.destination == LOOPBACK))
 			return to_itself(skb, p, from);
 	}

@@ -10,6 +10,7 @@
 struct settings {
 	__u32 uplink;  /* index of eth0 */
 	__u32 overlay; /* index of cilium_vxlan, 0 without tunnel */
+	__u32 services; /* how many there are */
 };
 MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct settings, 1, 0);
 

@@ -31,6 +31,7 @@ struct packet {
 	__u8 echo;	 /* ICMP: an echo request or reply? */
 	__u8 error;	 /* ICMP: is it an error about another packet? */
 	__u8 later;	 /* is it a fragment, but not the first? */
+	__u8 translated; /* was it sent to a service? */
 	__u32 source_identity, destination_identity;
 	__u32 direction, asked, rule; /* where a policy was asked last, and the rule that allowed it */
 };

@@ -11,6 +11,7 @@ INLINE enum reason balance(struct __sk_buff *skb, struct packet *p) {
 	struct service *service = look_up(&services, &frontend);
 	if (!service)
 		return FORWARDED;
+	p->translated = 1;
 	struct target *chosen = 0, *before = look_up(&translations, &p->flow);
 	/* a new connection from the same port is a new choice */
 	if (!before || (p->flags & (SYN | ACK)) == SYN) {
@@ -33,12 +34,19 @@ INLINE enum reason balance(struct __sk_buff *skb, struct packet *p) {
 		struct target loopback = {LOOPBACK, p->flow.source_port};
 		rewrite(skb, p, 1, &loopback);
 	}
-	if (chosen) {
-		struct flow answer = backwards(&p->flow);
+	struct flow answer = backwards(&p->flow);
+	if (chosen)
 		update(&translations, &asked, &to, BPF_ANY);
+	if (chosen || !look_up(&translations, &answer))
 		update(&translations, &answer, &from, BPF_ANY);
-	}
 	return FORWARDED;
+}
+
+/* From this port the pod itself is asked now, and not a service any more: then the answer comes from the pod, too. */
+INLINE void untranslate(struct packet *p) {
+	struct flow answer = backwards(&p->flow);
+	if (look_up(&translations, &answer))
+		remove(&translations, &answer);
 }
 
 /* Does a proxy of the node stand between the two? */

@@ -27,7 +27,7 @@ from labhelpers.networks.policy import Applied
 __all__ = ["EbpfDatapath"]
 
 _UPLINK, _OVERLAY = "eth0", "cilium_vxlan"
-_TCP = 6
+_TCP, _UDP = 6, 17
 
 
 class EbpfDatapath:
@@ -66,6 +66,7 @@ class EbpfDatapath:
                 must = entries(wanted, links, there, _UPLINK, _OVERLAY)
                 require_half(must, {name: one.kind.entries for name, one in loaded.maps.items()})
                 lines = _write(loaded, there, must)
+                _forget_datagrams(loaded, set(there["backends"].values()) - set(must["backends"].values()))
                 lines += _attach(loaded, changes, links, wanted)
                 lines += self._guard()
                 self._left = _known(must)
@@ -176,6 +177,19 @@ def _write(loaded: Loaded, there: Tables, must: Tables) -> list[str]:
                 loaded.maps[name].put(key, old)
         raise
     return lines
+
+
+def _forget_datagrams(loaded: Loaded, gone: set[bytes]) -> None:
+    """Who still sends datagrams from a port that was given one of these backends, is given another.
+
+    Connections of TCP keep theirs, which may be about to end and still answer.
+    """
+    if not gone:
+        return
+    translations = loaded.maps["translations"]
+    for key, target in translations.items():
+        if target in gone and records.FLOW.unpack(key)[-1] == _UDP:
+            translations.remove(key)
 
 
 def _line(table: str, what: str, count: int) -> list[str]:

@@ -37,7 +37,7 @@ __all__ = [
     "unanswer",
 ]
 
-SETTINGS = struct.Struct("<II")  # uplink, overlay
+SETTINGS = struct.Struct("<III")  # uplink, overlay, how many services
 NUMBER = struct.Struct("<I")
 ENDPOINT = struct.Struct("<II6s6s")  # interface, identity, the pod's MAC, the node's end's
 BLOCK = struct.Struct("<I4s")  # bits, address

@@ -33,7 +33,7 @@ def entries(wanted: Wanted, links: Mapping[str, Link], there: Tables, uplink: st
     """
     found: Tables = {name: {} for name in MANAGED}
     over = links[overlay].index if wanted.tunnel else 0
-    found["settings"][records.NUMBER.pack(0)] = records.SETTINGS.pack(links[uplink].index, over)
+    found["settings"][records.NUMBER.pack(0)] = records.SETTINGS.pack(links[uplink].index, over, len(wanted.services))
     found["own"] = {records.address(one): records.NUMBER.pack(1) for one in wanted.own}
     for line in wanted.ipcache:
         node = records.address(line.node) if line.node else bytes(4)
