@@ -189,6 +189,7 @@ SITUATIONS: dict[str, Situation] = {
         _configured(_ipam(subnet="10.0.1.0/24", routes=[{"dst": "10.5.0.0/16", "gw": "10.77.0.1"}]))
     ),
     "an MTU that is too large": Situation(_configured(plugin(mtu=100_000))),
+    "a switch that is neither on nor off": Situation(_configured(plugin(portIsolation="yes"))),
     "an option that only the reference plugin has": Situation(_configured(plugin(hairpinMode=True))),
     "a bridge whose name is taken": Situation(
         _all(_configured(), _on_node("ip link add cni0 type veth peer name other")),

@@ -42,6 +42,15 @@ def runtime(lab: Lab) -> Runtime:
     return made
 
 
+def test_containers_on_isolated_ports_reach_their_gateway_and_not_one_another(runtime: Runtime) -> None:
+    runtime.configure(network(plugin(portIsolation=True)))
+    for name in ("web", "db"):
+        runtime.add(name)
+    web, db = runtime["web"], runtime["db"]
+    assert web.ping("10.0.1.1")
+    assert not web.ping(db.address, timeout=0.3)
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_add_makes_what_its_result_says(runtime: Runtime, pair: str) -> None:
     main, ipam = PAIRS[pair]
