@@ -19,6 +19,8 @@ _BETWEEN = 110.0
 _ROUND = 46  # how far a line goes that leads back
 _MARGIN = 14.0
 _MOST_NAME = 34
+_MOST_ENDS, _MOST_PORTS = 40, 12
+_OTHERS = "others"
 _FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 _NOTHING = "no flows yet"
 
@@ -66,7 +68,25 @@ def map_svg(flows: Iterable[Flow], *, themed: bool = False) -> str:
     Args:
         themed: colours as CSS variables ``--pn-NAME`` with the light colour as default.
     """
-    return _Map(talks(flows), themed).svg()
+    return _Map(_fewer(talks(flows)), themed).svg()
+
+
+def _fewer(said: Sequence[Talk]) -> list[Talk]:
+    """What can be looked at: of many ends and of many ports of one end, those that come later are one."""
+    names = list(dict.fromkeys(name for one in said for name in (one.source, one.destination)))[:_MOST_ENDS]
+    ports: dict[str, dict[tuple[str, int], None]] = {}
+    counted: dict[tuple[str, str, str, int], list[int]] = {}
+    for one in said:
+        source, destination = (name if name in names else _OTHERS for name in (one.source, one.destination))
+        known = ports.setdefault(destination, {})
+        port = one.protocol, one.port
+        if port not in known and len(known) >= _MOST_PORTS:
+            port = "other ports", 0
+        known[port] = None
+        count = counted.setdefault((source, destination, *port), [0, 0])
+        count[0] += one.forwarded
+        count[1] += one.dropped
+    return [Talk(*key, *count) for key, count in counted.items()]
 
 
 def _columns(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:

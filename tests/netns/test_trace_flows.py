@@ -13,6 +13,7 @@ import pytest
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.lab import Lab, Node, Pod
 from labhelpers.trace import Flow, Flows, observe
+from labhelpers.views.flow_view import FlowView, flows_bundle, flows_html
 from tests.netns.kernel import eventually, nft
 from tests.netns.policies import Policed
 
@@ -199,6 +200,33 @@ def test_each_packet_that_is_dropped_is_told_with_its_reason(policed: Policed, w
     assert [(one.port, one.reason.partition(" (")[0]) for one in flows.rows] == [
         (4000, "isolated, and no policy allows it")
     ] * 5
+
+
+def test_a_log_that_is_followed_is_drawn_as_it_goes_and_stored_as_picture_and_table(
+    policed: Policed, web: Pod, db: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policed.enforce([allow_web(80)])
+    with observe(db.node, follow=True) as flows:
+        live = flows_bundle(flows)
+        assert "application/vnd.jupyter.widget-view+json" in live
+        assert (
+            flows_bundle(flows)["application/vnd.jupyter.widget-view+json"]
+            == (live["application/vnd.jupyter.widget-view+json"])
+        )
+        view = flows.heard.__self__  # type: ignore[attr-defined]
+        assert isinstance(view, FlowView)
+        send(web, db, 4001)
+        assert eventually(lambda: view.lines, timeout=60)
+        assert view.lines[0]["cells"][1:5] == [web.name, db.name, "UDP 4001", "dropped"]
+        assert view.lines[0]["bad"]
+        assert "UDP 4001: 1× dropped" in view.picture
+    assert view.status.endswith("it has ended")
+    monkeypatch.setenv("POD_NETWORKING_STATIC", "1")
+    assert flows_bundle(flows) == {}
+    stored = flows_html(flows)
+    assert stored.startswith('<img alt="Who talks to whom; flows: 1" src="data:image/svg+xml;base64,')
+    assert "<td" in stored
+    view.close()
 
 
 def test_an_empty_log_says_what_it_cannot_see(policed: Policed, db: Pod) -> None:

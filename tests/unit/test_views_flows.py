@@ -54,6 +54,16 @@ def test_the_map_has_a_card_for_each_end_and_red_lines_for_what_was_dropped() ->
     assert "no flows yet" in map_svg([])
 
 
+def test_a_scan_of_every_port_by_many_is_still_a_map_to_look_at() -> None:
+    svg = map_svg(flow(f"scanner-{number % 90}", "web", number + 1) for number in range(3000))
+    root = ET.fromstring(svg)
+    words = [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "others" in words
+    assert any(text.startswith("other ports: ") for text in words)
+    assert len(words) < 120
+    assert sum(int(text.split(": ")[1].rstrip("×")) for text in words if "×" in text) == 3000
+
+
 @given(st.lists(st.builds(flow, *[st.text(min_size=1, max_size=50)] * 2, st.integers(0, 65535)), max_size=12))
 def test_a_map_of_anything_is_a_document_with_all_in_view(flows: list[Flow]) -> None:
     root = ET.fromstring(map_svg(flows, themed=True))
