@@ -1,0 +1,100 @@
+"""The pages of docs/, what is done to chapters for them, and the search for links that lead nowhere."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+
+import labhelpers
+from labhelpers.views.svg import DARK
+from tools.site_chapters import dark_style, page, pictures
+from tools.site_links import wrong_links
+
+CLONE = Path(__file__).resolve().parent.parent.parent
+DOCS = CLONE / "docs"
+SVG = (
+    '<svg><rect width="100%" height="100%" rx="6" fill="#ffffff"/>'
+    '<rect rx="4" fill="#ffffff" stroke="#57606a"/><text fill="#1b1f24">eth0</text></svg>'
+)
+
+
+def test_every_word_of_the_vocabulary_is_on_the_reference_page() -> None:
+    shown = set(re.findall(r"auto(?:class|function):: labhelpers\.(?:doctor\.)?(\w+)$", _text("reference"), re.M))
+    assert set(labhelpers.__all__) <= shown
+
+
+def test_the_glossary_is_in_order_and_names_chapters_that_there_are() -> None:
+    text = _text("glossary")
+    words = re.findall(r"^(\S.*)\n: ", text, re.M)
+    assert len(words) > 30
+    assert [word.lower() for word in words] == sorted(word.lower() for word in words)
+    there = {path.name[:2] for path in (CLONE / "notebooks").glob("[0-9]*.ipynb")}
+    assert set(re.findall(r"\b\d\d\b(?=[,)])", text)) <= there
+
+
+def test_every_table_of_nftables_has_an_owner_in_the_design() -> None:
+    named = re.compile(r"^_?(?:TABLE|GUARD|TABLE, GUARD) = (.*)$", re.M)
+    found = {name for path in (CLONE / "labhelpers/networks").rglob("*.py") for name in named.findall(path.read_text())}
+    tables = {table for line in found for table in re.findall(r'"((?:ip|netdev|arp|bridge) \w+)"', line)}
+    assert len(tables) >= 5
+    assert {table for table in tables if f"`{table}`" not in _text("design")} == set()
+
+
+def test_a_stored_picture_follows_the_theme() -> None:
+    image = base64.b64encode(SVG.encode()).decode()
+    html = pictures(f'<b>before</b><img alt="pod-a (pod)" src="data:image/svg+xml;base64,{image}"><b>after</b>')
+    assert html.startswith("<b>before</b><div ")
+    assert html.endswith("<b>after</b>")
+    assert 'data-words="pod-a (pod)"' in html
+    assert html.count("var(--pn-background, #ffffff)") == 1
+    for part in ('fill="var(--pn-link, #ffffff)"', 'stroke="var(--pn-line, #57606a)"', "var(--pn-text, #1b1f24)"):
+        assert part in html
+
+
+def test_no_picture_of_any_chapter_keeps_colours_of_one_theme() -> None:
+    drawn = 0
+    for path in sorted((CLONE / "notebooks").glob("[0-9]*.ipynb")):
+        for cell in page(path).cells:
+            for output in cell.get("outputs", []):
+                html = output.get("data", {}).get("text/html", "")
+                assert "image/svg+xml" not in html
+                drawn += html.count("<svg")
+                assert not re.search(r'<svg.*(?:fill|stroke)="#.*</svg>', html)
+    assert drawn > 20
+
+
+def test_the_dark_colours_are_those_of_the_live_picture() -> None:
+    assert all(f"--pn-{name}: {colour};" in dark_style() for name, colour in DARK.items())
+
+
+@pytest.mark.parametrize(
+    ("link", "complaint"),
+    [
+        ('<a href="other.html">', None),
+        ('<a href="other.html#here">', None),
+        ('<a href="#top">', None),
+        ('<a href="https://kubernetes.io/docs">', None),
+        ('<img src="data:image/png;base64,AA==">', None),
+        ('<a href="other.html#nowhere">', "no such place"),
+        ('<a href="#nowhere">', "no such place"),
+        ('<a href="gone.html">', "no such file"),
+        ('<img src="gone.png">', "no such file"),
+        ('<script src="https://cdn.example/x.js">', "not part of the site"),
+        ('<link href="//cdn.example/x.css">', "not part of the site"),
+    ],
+)
+def test_links_that_lead_nowhere_are_found(link: str, complaint: str | None, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(f'<p id="top">{link}</p>')
+    (tmp_path / "other.html").write_text('<h1 id="here">other</h1>')
+    found = list(wrong_links(tmp_path))
+    if complaint is None:
+        assert found == []
+    else:
+        assert [complaint in one for one in found] == [True]
+
+
+def _text(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text()
