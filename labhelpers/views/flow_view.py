@@ -85,7 +85,7 @@ def _settled(flows: Flows) -> Rows[Flow]:
 
 def _stored(rows: Sequence[Flow]) -> str:
     image = base64.b64encode(map_svg(rows).encode()).decode()
-    return f'<img alt="Who talks to whom; flows: {len(rows)}" src="data:image/svg+xml;base64,{image}">'
+    return f'<img alt="Who talks to whom, {len(rows)} flows" src="data:image/svg+xml;base64,{image}">'
 
 
 def flows_bundle(flows: Flows) -> dict[str, Any]:

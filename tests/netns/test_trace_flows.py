@@ -13,6 +13,7 @@ import pytest
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.lab import Lab, Node, Pod
 from labhelpers.trace import Flow, Flows, observe
+from labhelpers.views import table_of
 from labhelpers.views.flow_view import FlowView, flows_bundle, flows_html
 from tests.netns.kernel import eventually, nft
 from tests.netns.policies import Policed
@@ -224,7 +225,7 @@ def test_a_log_that_is_followed_is_drawn_as_it_goes_and_stored_as_picture_and_ta
     monkeypatch.setenv("POD_NETWORKING_STATIC", "1")
     assert flows_bundle(flows) == {}
     stored = flows_html(flows)
-    assert stored.startswith('<img alt="Who talks to whom; flows: 1" src="data:image/svg+xml;base64,')
+    assert stored.startswith('<img alt="Who talks to whom, 1 flows" src="data:image/svg+xml;base64,')
     assert "<td" in stored
     view.close()
 
@@ -234,9 +235,9 @@ def test_an_empty_log_says_what_it_cannot_see(policed: Policed, db: Pod) -> None
         assert db.node.ping(db).ok
     rows = flows.rows
     assert len(rows) == 0
-    assert rows.title == (
-        f"flows on {db.node.name} (dropped); what began before, what a node itself sends or gets, "
-        "and what is dropped before it is routed is not seen"
+    assert str(table_of(rows)) == (
+        f"flows on {db.node.name} (dropped; what began before, what a node itself sends or gets, "
+        "and what is dropped before it is routed is not seen): none"
     )
 
 

@@ -66,12 +66,12 @@ class Flows:
         return Rows(found, self._title(found))
 
     def _title(self, found: list[Flow]) -> str:
-        where = ", ".join(self.nodes) + (f" ({self.wanted})" if str(self.wanted) else "")
+        where, wanted = ", ".join(self.nodes), str(self.wanted)
         if found:
             dropped = sum(one.verdict == DROPPED for one in found)
-            words = f"flows on {where}: {len(found)}, {dropped} of them dropped"
+            words = f"flows on {where}{f' ({wanted})' if wanted else ''}: {len(found)}, {dropped} of them dropped"
         else:
-            words = f"flows on {where}; {_UNSEEN}"
+            words = f"flows on {where} ({'; '.join(filter(None, (wanted, _UNSEEN)))})"
         if self.lost:
             words += f"; {self.lost} more were lost, as they came faster than they could be read"
         if self._recorder.forgotten:
