@@ -201,6 +201,24 @@ def test_an_answer_begins_no_connection_of_its_own(made: EbpfLab) -> None:
                 back.connect((web.address, 4001))
 
 
+def test_a_connection_that_was_not_answered_is_asked_about_again(made: EbpfLab) -> None:
+    """The first try was allowed and met nobody; the second, from the same port, is not."""
+    web, db = made.pods["shop/web"], made.pods["shop/db"]
+    made.enforce([])
+    at = (db.address, 8123)
+    with web._kernel.visit(lambda: socket.socket()) as first:
+        first.bind((web.address, 4300))
+        first.settimeout(30)
+        with pytest.raises(ConnectionRefusedError):
+            first.connect(at)
+    made.enforce([policy("db", "db", ingress=[])])
+    with db.listen(8123), web._kernel.visit(lambda: socket.socket()) as second:
+        second.bind((web.address, 4300))
+        second.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            second.connect(at)
+
+
 def test_a_router_that_says_no_is_heard(made: EbpfLab) -> None:
     """ICMP errors about a flow come back, also where nothing else may come in."""
     made.enforce([policy("quiet", "web", ingress=[])])

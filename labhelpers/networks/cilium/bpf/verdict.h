@@ -40,19 +40,17 @@ INLINE int continues(struct __sk_buff *skb, struct packet *p) {
 		struct flow answer = backwards(&about);
 		return known(&about) || known(&answer);
 	}
+	/* what is to begin a connection is asked about even if there is one, lest an answer opens the way back for all */
+	if ((p->flags & (SYN | ACK)) == SYN)
+		return 0;
 	__u32 answer = 0;
 	struct state *state = known(&flow);
 	if (!state) {
-		/* an answer does not begin a connection of its own */
-		if (flow.protocol == IPPROTO_TCP && (p->flags & (SYN | ACK)) == SYN)
-			return 0;
 		flow = backwards(&p->flow);
 		state = known(&flow);
 		answer = 1;
 	}
 	if (!state)
-		return 0;
-	if (state->ending && (p->flags & (SYN | ACK)) == SYN) /* the ports are used again: ask again */
 		return 0;
 	state->last = nanoseconds();
 	if (answer)
