@@ -6,7 +6,7 @@ import asyncio
 import json
 import struct
 from itertools import combinations, islice
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from labhelpers.linux.headers import SLEEVE_PORT, decode
 from labhelpers.networks.weave import messages, paths, sleeve
 from labhelpers.networks.weave.announcement import LARGEST, MOST_LINKS, Announcement
+from labhelpers.networks.weave.connection import Connection
 from labhelpers.networks.weave.macs import LIFETIME, MacTable
 from labhelpers.networks.weave.refused import Refused
 from labhelpers.networks.weave.replay import SIZE, Window
 from labhelpers.networks.weave.session import OVERHEAD, Session, new_keys
 from labhelpers.networks.weave.sleeve import Carried
+from labhelpers.networks.weave.switch import Switch
 from labhelpers.networks.weave.topology import FARTHEST, MOST_PEERS, Topology
 
 
@@ -174,6 +176,133 @@ def test_whatever_is_in_a_datagram_is_read_or_refused(payload: bytes) -> None:
     except Refused:
         return
     assert b"".join(map(sleeve.pack, frames)) == payload
+
+
+# --- the way of a frame ---------------------------------------------------------------------------------------------
+
+
+class Cable:
+    """What a packet socket does, in memory."""
+
+    def __init__(self) -> None:
+        self.waiting: list[bytes] = []
+        self.sent: list[bytes] = []
+
+    def receive(self) -> bytes | None:
+        return self.waiting.pop(0) if self.waiting else None
+
+    def send(self, frame: bytes) -> bool:
+        self.sent.append(frame)
+        return True
+
+
+class Datagrams(Cable):
+    """What a UDP socket does, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: list[tuple[bytes, tuple[str, int]]] = []
+        self.out: list[tuple[bytes, str]] = []
+
+    def recvfrom(self, most: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.arrived:
+            raise BlockingIOError
+        return self.arrived.pop(0)
+
+    def sendto(self, datagram: bytes, to: tuple[str, int]) -> None:
+        self.out.append((datagram, to[0]))
+
+
+class Middle:
+    """The switch of B on a line A – B – C, without a password."""
+
+    def __init__(self) -> None:
+        self.cable, self.datagrams = Cable(), Datagrams()
+        self.switch = Switch(B, cast(Any, self.cable), cast(Any, self.datagrams), 6783, lambda: 0.0)
+        self.switch.know({A: (B,), B: (A, C), C: (B,)})
+        self.switch.connections = {
+            name: Connection(Announcement(name, "x", 1, 1), address, _sessions("", "")[0], cast(Any, None))
+            for name, address in ((A, "192.0.2.1"), (C, "192.0.2.3"))
+        }
+
+    def hears(self, *payloads: bytes, sender: bytes = A, address: str = "192.0.2.1") -> None:
+        self.datagrams.arrived += [(sender + bytes(8) + payload, (address, 6783)) for payload in payloads]
+        self.switch.receive()
+
+    def said(self) -> list[tuple[str, Carried]]:
+        """What it has sent: to whom, and each frame."""
+        return [(to, one) for datagram, to in self.datagrams.out for one in sleeve.unpack(datagram[14:])]
+
+
+def _ethernet(destination: bytes, source: bytes) -> bytes:
+    return destination + source + b"\x08\x00" + bytes(46)
+
+
+BROADCAST = b"\xff" * 6
+POD_A, POD_C = b"\2pod-a", b"\2pod-c"
+
+
+def test_a_frame_for_all_is_delivered_and_passed_on_along_the_tree() -> None:
+    middle = Middle()
+    frame = _ethernet(BROADCAST, POD_A)
+    middle.hears(sleeve.pack(Carried(A, sleeve.EVERYBODY, sleeve.FRAME, 5, frame)))
+    assert middle.cable.sent == [frame]
+    assert middle.said() == [("192.0.2.3", Carried(A, sleeve.EVERYBODY, sleeve.FRAME, 4, frame))]
+
+
+def test_a_frame_for_another_is_passed_on_and_not_delivered() -> None:
+    middle = Middle()
+    frame = _ethernet(POD_C, POD_A)
+    middle.hears(*(sleeve.pack(Carried(A, C, sleeve.FRAME, hops, frame)) for hops in (1, 0)))
+    assert middle.cable.sent == []
+    assert middle.said() == [("192.0.2.3", Carried(A, C, sleeve.FRAME, 0, frame))]
+    assert middle.switch.counted["lost, too many hops"] == 1
+
+
+def test_what_was_learned_is_sent_to_one_and_the_rest_to_all() -> None:
+    middle = Middle()
+    middle.hears(sleeve.pack(Carried(A, B, sleeve.FRAME, 5, _ethernet(b"\2pod-b", POD_A))))
+    middle.cable.waiting = [_ethernet(POD_A, b"\2pod-b"), _ethernet(POD_C, b"\2pod-b")]
+    middle.switch.capture()
+    assert [(to, one.destination) for to, one in middle.said()] == [
+        ("192.0.2.1", A),
+        ("192.0.2.1", sleeve.EVERYBODY),
+        ("192.0.2.3", sleeve.EVERYBODY),
+    ]
+
+
+@pytest.mark.parametrize(("sender", "address"), [(D, "192.0.2.1"), (A, "192.0.2.3"), (C, "192.0.2.1")])
+def test_a_datagram_from_somewhere_else_is_a_strangers(sender: bytes, address: str) -> None:
+    middle = Middle()
+    middle.hears(sleeve.pack(Carried(A, B, 0, 5, _ethernet(BROADCAST, POD_A))), sender=sender, address=address)
+    assert middle.switch.refused == {"a datagram of a stranger": 1}
+    assert (middle.cable.sent, middle.datagrams.out) == ([], [])
+
+
+few = st.sampled_from([A, B, C, D, sleeve.EVERYBODY])
+any_carried = st.builds(Carried, few, few, st.integers(0, 2), st.integers(0, 20), st.binary(max_size=40))
+
+
+@given(
+    st.lists(
+        st.binary(max_size=80) | st.lists(any_carried, max_size=3).map(lambda all: b"".join(map(sleeve.pack, all)))
+    )
+)
+def test_whatever_a_neighbour_sends_goes_on_with_fewer_hops_or_is_counted(payloads: list[bytes]) -> None:
+    middle = Middle()
+    middle.hears(*payloads)
+    came = []
+    for payload in payloads:
+        try:
+            for one in sleeve.unpack(payload):
+                came.append(one)
+        except Refused:
+            continue
+    for to, one in middle.said():
+        assert one._replace(hops=one.hops + 1) in came
+        assert one.source != B and one.destination != B
+        assert to == ("192.0.2.1" if one.destination == A else "192.0.2.3") or one.source == C
+    assert all(len(frame) >= 14 for frame in middle.cable.sent)
 
 
 # --- addresses ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ vSwitch.  Whether VXLAN gets through is tried all the time; where it does not, f
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from contextlib import suppress
@@ -29,6 +30,9 @@ __all__ = ["FastWay"]
 _PROBE = 0x88B5  # EtherType for experiments, IEEE 802
 _TYPE = _PROBE.to_bytes(2, "big")
 _AT_ONCE = 64
+#: addresses behind one neighbour; what is for others goes through user space
+_MOST = 512
+_SOON = 0.02  # seconds
 _SHORTEST = 60  # bytes of an Ethernet frame without its checksum
 
 
@@ -43,6 +47,7 @@ class FastWay:
         self._kernel = NetlinkSocket()
         #: what stands in the kernel: MAC address and the node it is sent to; also of a router that was killed
         self._written = self._found()
+        self._is_due = False
         #: neighbours whose tunnel end is written down, for probes
         self._ends: dict[bytes, str] = {}
 
@@ -78,14 +83,21 @@ class FastWay:
             if end in peers:
                 self._router.switch.learn(mac, peers[end])
 
+    def renew_soon(self) -> None:
+        """``renew`` in a moment: a flood of invented addresses must not cost a look at all of them for each."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(_SOON, self.renew)
+
     def renew(self) -> None:
         """Write down exactly those that live behind neighbours to which VXLAN works."""
+        self._is_due = False
         now, macs = time.monotonic(), self._router.switch.macs
         wanted = {
             mac: one.address
             for one in self._router.connections.values()
             if one.is_fast(now)
-            for mac in macs.behind(one.peer)
+            for mac in macs.behind(one.peer)[-_MOST:]
         }
         if wanted != self._written:
             for mac in [mac for mac, node in self._written.items() if wanted.get(mac) != node]:

@@ -61,7 +61,7 @@ class Router:
         self.switch.connections = self.connections
         self.fast = FastWay(self) if settings.fast else None
         if self.fast:
-            self.switch.on_learned = self.fast.renew
+            self.switch.on_learned = self.fast.renew_soon
         #: by address: why the last try to connect with a neighbour failed
         self.trouble: dict[str, str] = {}
         self._callers: dict[str, asyncio.Task[None]] = {}
