@@ -534,6 +534,51 @@ def test_datagrams_to_a_service_come_in_pieces_there_and_back(made: Made, servin
                 assert asks.recv(9000) == b"!" * size
 
 
+def test_a_port_may_ask_a_service_and_then_the_pod_itself_and_follows_the_service_to_another(
+    made: Made, serving: Any
+) -> None:
+    first, second = made.near(made.web), made.far(made.web)
+    dns = {"port": 53, "targetPort": 5301, "protocol": "UDP"}
+    with ExitStack() as opened:
+        sockets = {}
+        for pod, port in ((made.web, 4600), (first, 5301), (second, 5301)):
+            one = opened.enter_context(pod._kernel.visit(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))
+            one.bind((pod.address, port))
+            one.settimeout(30)
+            sockets[pod.address] = one
+        asks = sockets[made.web.address]
+        for number, pod in enumerate((first, second)):
+            # another service comes before it, and goes again
+            others = [_service("another", "10.96.0.2", {**dns, "port": 5}, [first])] * number
+            serving(*others, _service("dns", "10.96.0.54", dns, [pod]))
+            for there in (("10.96.0.54", 53), (pod.address, 5301), ("10.96.0.54", 53)):
+                asks.connect(there)
+                asks.send(b"?")
+                sockets[pod.address].sendto(b"!", sockets[pod.address].recvfrom(1)[1])
+                assert asks.recv(1) == b"!"  # it comes from whom was asked: a connected socket takes no other
+
+
+def test_a_connection_to_a_service_stays_where_it_is_when_more_pods_come(made: Made, serving: Any) -> None:
+    old, new = made.far(made.web), made.near(made.web)
+    http = {"port": 80, "targetPort": 8000, "protocol": "TCP"}
+    serving(_service("web", "10.96.0.55", http, [old]))
+    with (
+        old._kernel.visit(partial(socket.create_server, (old.address, 8000))) as server,
+        made.web._kernel.visit(lambda: socket.socket()) as client,
+    ):
+        client.settimeout(30)
+        client.connect(("10.96.0.55", 80))
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.settimeout(30)
+            before = _service("a", "10.96.0.3", http, [new])
+            serving(before, _service("web", "10.96.0.55", http, [new, old, made.web]))
+            client.sendall(b"still")
+            assert accepted.recv(64) == b"still"
+            accepted.sendall(b"here")
+            assert client.recv(64) == b"here"
+
+
 def test_a_policy_is_about_the_pod_behind_a_service(made: Made, serving: Any) -> None:
     selected = [{"podSelector": {"matchLabels": {"app": "web"}}}]
     made.enforce(policy("db", "db", ingress=[{"from": selected, "ports": [{"port": 5432}]}]))

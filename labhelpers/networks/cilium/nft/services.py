@@ -6,6 +6,7 @@ policies are about the pod behind the service.  Nothing of the node's connection
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterator, Sequence
 
 from labhelpers.networks.cilium.datapath import Service
@@ -40,10 +41,7 @@ def named(services: Sequence[Service]) -> Iterator[tuple[str, Named]]:
     """The maps: which chain a service has, which backend a flow, which service an answer is of, and pieces of both."""
     if not services:
         return
-    begin = {
-        f"{one.address} . {one.port} . {_PROTOCOLS[one.protocol]}": f"jump service-{number}"
-        for number, one in enumerate(services, 1)
-    }
+    begin = {f"{one.address} . {one.port} . {_PROTOCOLS[one.protocol]}": f"jump service-{_of(one)}" for one in services}
     yield "services", Named("map", "type ipv4_addr . inet_service . inet_proto : verdict;", begin)
     for name in ("backends", "answers"):
         for protocol in _PROTOCOLS.values():
@@ -56,6 +54,9 @@ def translated(services: Sequence[Service]) -> Iterator[str]:
     """Rules for what a pod sends, before anybody is asked about it."""
     if services:
         yield f"{_LATER} ip daddr set {_PIECE} map @pieces"
+        # a port that asked a pod by a service, and now asks the pod itself, is to be answered in the pod's name
+        yield f"tcp flags & (syn | ack) == syn delete @answers-tcp {{ {_BACK} : meta mark }}"
+        yield f"{_FIRST} ip protocol udp delete @answers-udp {{ {_BACK} : meta mark }}"
         yield f"{_FIRST} ip daddr . th dport . ip protocol vmap @services"
         yield f"ip daddr {MYSELF} goto to-myself"
 
@@ -71,12 +72,12 @@ def chains(services: Sequence[Service]) -> Iterator[tuple[str, Chain]]:
     """The chains of all services and their backends."""
     if not services:
         return
-    for number, one in enumerate(services, 1):
-        yield f"service-{number}", Chain("", tuple(_service(number, one)))
-        for slot, backend in enumerate(one.backends, 1):
-            yield f"service-{number}-{slot}", Chain("", tuple(_backend(number, one, backend)))
-        yield f"answer-{number}", Chain("", tuple(_answer(one)))
-    whose = ", ".join(f"{number} : goto answer-{number}" for number in range(1, len(services) + 1))
+    for one in services:
+        yield f"service-{_of(one)}", Chain("", tuple(_service(one)))
+        for backend in one.backends:
+            yield f"service-{_of(one)}-{_number(backend)}", Chain("", tuple(_backend(one, backend)))
+        yield f"answer-{_of(one)}", Chain("", tuple(_answer(one)))
+    whose = ", ".join(f"{_of(one)} : goto answer-{_of(one)}" for one in services)
     yield (
         "answered",
         Chain(
@@ -92,31 +93,41 @@ def chains(services: Sequence[Service]) -> Iterator[tuple[str, Chain]]:
     yield "to-myself", Chain("", ("jump answered", "drop"))
 
 
-def _service(number: int, service: Service) -> Iterator[str]:
+def _of(service: Service) -> int:
+    return _number((service.address, service.port, service.protocol))
+
+
+def _number(of: tuple[object, ...]) -> int:
+    """One that stays the same while other services and backends come and go, as flows are known by it; never 0."""
+    return binascii.crc32("/".join(map(str, of)).encode()) or 1
+
+
+def _service(service: Service) -> Iterator[str]:
     name = f'comment "{service.name[:_MOST_NAME]}"'
     if not service.backends:
         yield f'counter log prefix "dropped backend" group {GROUP} drop {name}'
         return
     known = f"backends-{_PROTOCOLS[service.protocol]}"
+    numbers = [_number(backend) for backend in service.backends]
     yield f"meta mark set 0 {name}"
     yield f"meta mark set {_FLOW} map @{known}"
     # nobody knows it yet, or the backend that it had has gone
-    anew = f"meta mark set jhash ip saddr . th sport mod {len(service.backends)} offset 1"
-    yield f"meta mark 0 {anew}"
-    yield f"meta mark > {len(service.backends)} {anew}"
-    slots = ", ".join(f"{slot} : goto service-{number}-{slot}" for slot in range(1, len(service.backends) + 1))
-    yield f"update @{known} {{ {_FLOW} timeout {_SECONDS}s : meta mark }} meta mark vmap {{ {slots} }}"
+    chosen = ", ".join(f"{place} : {number}" for place, number in enumerate(numbers))
+    listed = ", ".join(map(str, numbers))
+    yield f"meta mark != {{ {listed} }} meta mark set jhash ip saddr . th sport mod {len(numbers)} map {{ {chosen} }}"
+    chains = ", ".join(f"{number} : goto service-{_of(service)}-{number}" for number in numbers)
+    yield f"update @{known} {{ {_FLOW} timeout {_SECONDS}s : meta mark }} meta mark vmap {{ {chains} }}"
     yield _FULL
 
 
-def _backend(number: int, service: Service, backend: tuple[str, int]) -> Iterator[str]:
+def _backend(service: Service, backend: tuple[str, int]) -> Iterator[str]:
     address, port = backend
     protocol = _PROTOCOLS[service.protocol]
     yield f"{_FIRST_OF_SEVERAL} update @pieces {{ {_PIECE} timeout {_FRAGMENT_SECONDS}s : {address} }}"
     yield f"ip saddr {address} ip saddr set {MYSELF}"
     yield f"ip daddr set {address}"
     yield f"{protocol} dport set {port}"
-    yield f"update @answers-{protocol} {{ {_BACK} timeout {_SECONDS}s : {number} }} goto sent"
+    yield f"update @answers-{protocol} {{ {_BACK} timeout {_SECONDS}s : {_of(service)} }} goto sent"
     yield _FULL
 
 
