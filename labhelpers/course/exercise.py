@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
+from importlib.metadata import version
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from labhelpers.course.prose import as_html
 from labhelpers.course.settle import settle
 from labhelpers.errors import LabError
 
-__all__ = ["Exercise", "Report", "Todo"]
+__all__ = ["METADATA", "Exercise", "Report", "Todo"]
+
+#: where a saved notebook keeps what ``python -m labhelpers.course report`` reads
+METADATA = "pod-networking"
 
 
 class Todo(NamedTuple):
@@ -87,6 +91,8 @@ class Report:
     rows: tuple[Todo, ...]
     #: the last line: where to go from here
     then: str = ""
+    #: how many checks it took up to now; 0 where nobody counts
+    attempt: int = 0
 
     @property
     def ok(self) -> bool:
@@ -104,6 +110,18 @@ class Report:
             if row.why and not row.ok:
                 lines.append(f"      seen: {row.why}")
         return "\n".join([*lines, self.then]).rstrip()
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Nothing more to see, and what a saved notebook keeps for the teacher."""
+        if not self.attempt:
+            return {}, {}
+        kept = {
+            "exercise": self.id,
+            "passed": self.ok,
+            "attempt": self.attempt,
+            "version": version("pod-networking-course"),
+        }
+        return {}, {METADATA: kept}
 
     def _repr_html_(self) -> str:
         items = "".join(

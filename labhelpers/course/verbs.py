@@ -13,7 +13,7 @@ from html import escape
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from labhelpers.course import catalogue
+from labhelpers.course import attempts, catalogue
 from labhelpers.course.exercise import Report
 from labhelpers.course.progress import after, remember
 from labhelpers.course.prose import as_html
@@ -53,6 +53,8 @@ def check(id: str) -> Report:
     solve = os.environ.get("POD_NETWORKING_SOLVE", "")
     if not solve:
         report = exercise.look()
+        if not os.environ.get("POD_NETWORKING_STATIC"):  # a recorded chapter is nobody's attempt
+            report = replace(report, attempt=attempts.count(id))
         if report.ok:
             remember(id)
             report = replace(report, then=after(id))

@@ -1,0 +1,72 @@
+"""``python -m labhelpers.course report|handout``: for who teaches."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from labhelpers.course.classroom.claims import Claim, claims
+from labhelpers.course.classroom.handout import hand_out
+from labhelpers.course.classroom.notebook import read
+from labhelpers.course.classroom.rerun import compared
+from labhelpers.errors import LabError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what is asked; the exit status is 1 if a file could not be used, or a second run did not confirm it."""
+    parser = argparse.ArgumentParser(prog="python -m labhelpers.course", description="For who teaches the course.")
+    verbs = parser.add_subparsers(required=True, metavar="report|handout")
+    report = verbs.add_parser("report", help="what learners' notebooks say about each exercise")
+    report.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    report.add_argument("--format", choices=("csv", "json"), default="csv")
+    report.add_argument("--rerun", action="store_true", help="run each once more in a sandbox, and compare")
+    report.set_defaults(do=_report)
+    handout = verbs.add_parser("handout", help="copies of chapters without solutions and outputs")
+    handout.add_argument("folder", type=Path, metavar="FOLDER", help="where the copies go")
+    handout.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    handout.set_defaults(do=_handout)
+    options = parser.parse_args(arguments)
+    status: int = options.do(options)
+    return status
+
+
+def _report(options: argparse.Namespace) -> int:
+    """A file that cannot be used keeps nobody else's out of the report."""
+    found: list[Claim] = []
+    bad = False
+    for path in options.notebooks:
+        try:
+            notebook = read(path)
+            found.extend(compared(path, notebook) if options.rerun else claims(path, notebook))
+        except LabError as error:
+            print(error, file=sys.stderr)
+            bad = True
+    rows = [asdict(claim) for claim in found]
+    if options.format == "json":
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        table = csv.DictWriter(sys.stdout, [field.name for field in fields(Claim)], lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, "passed": "yes" if row["passed"] else "no"} for row in rows)
+    return 1 if bad or any(claim.rerun == "not confirmed" for claim in found) else 0
+
+
+def _handout(options: argparse.Namespace) -> int:
+    try:
+        for path in hand_out(options.notebooks, options.folder):
+            print(path)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

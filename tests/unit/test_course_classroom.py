@@ -1,0 +1,177 @@
+"""What a notebook file says of its exercises, and what is left out of one that is handed out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from labhelpers.course import attempts, catalogue, check, verbs
+from labhelpers.course.__main__ import main
+from labhelpers.course.classroom.claims import claims
+from labhelpers.course.classroom.handout import without_solutions
+from labhelpers.course.classroom.notebook import calls, read
+from labhelpers.course.exercise import METADATA, Exercise, Todo
+
+CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+door = {"open": False}
+
+
+def _rows() -> Iterator[Todo]:
+    yield Todo(door["open"], "the door is open")
+
+
+DOOR = Exercise("1.1", "a door", "Open it.", _rows, ("Push.",), "pass", "pass")
+
+
+@pytest.fixture
+def one_exercise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    door["open"] = False
+    for name in ("POD_NETWORKING_SOLVE", "POD_NETWORKING_STATIC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("POD_NETWORKING_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setattr(catalogue, "exercises_of", lambda number: (DOOR,) if number == "01" else ())
+    monkeypatch.setattr("labhelpers.course.exercise.settle", lambda: None)
+    monkeypatch.setattr(verbs, "_hints_given", {})
+
+
+def shown(value: object) -> nbformat.NotebookNode:
+    """What a kernel sends of a cell's value, as a notebook keeps it."""
+    data, metadata = InteractiveShell.instance().display_formatter.format(value)
+    return nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
+
+
+def notebook(*cells: tuple[str, list[nbformat.NotebookNode]], kernel: str = "pod-networking") -> nbformat.NotebookNode:
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=1) for source, outputs in cells]
+    )
+    made.metadata = nbformat.from_dict({"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}})
+    return made
+
+
+def saved(folder: Path, made: nbformat.NotebookNode, name: str = "ada.ipynb") -> Path:
+    nbformat.write(made, folder / name)
+    return folder / name
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_attempts_are_counted_until_the_first_pass_and_kept_beside_the_list() -> None:
+    assert [check("1.1").attempt for _ in range(2)] == [1, 2]
+    door["open"] = True
+    assert [check("1.1").attempt for _ in range(3)] == [3, 3, 3]
+    output = shown(check("1.1"))
+    assert set(output.data) == {"text/plain", "text/html"}
+    kept = output.metadata[METADATA]
+    assert (kept["exercise"], kept["passed"], kept["attempt"]) == ("1.1", True, 3)
+    assert kept["version"]
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_a_recorded_chapter_is_nobodys_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_NETWORKING_STATIC", "1")
+    assert shown(check("1.1")).metadata == {}
+    assert not attempts.path().exists()
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_nonsense_in_the_file_of_attempts_begins_at_one_again() -> None:
+    attempts.path().write_text('{"1.1": "many"}')
+    assert check("1.1").attempt == 1
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_a_report_says_what_the_file_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = shown(check("1.1"))
+    door["open"] = True
+    path = saved(tmp_path, notebook(('check("1.1")', [before]), ('check("1.1")', [shown(check("1.1"))])))
+    assert main(["report", str(path)]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row.pop("version")
+    assert list(row.values()) == [str(path), "1.1", "a door", "yes", "2", "", ""]
+    assert main(["report", str(path), "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["passed"], row["attempts"], row["rerun"]) == (True, 2, "")
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_only_a_cell_that_checks_counts(tmp_path: Path) -> None:
+    door["open"] = True
+    passed = shown(check("1.1"))
+    forged = notebook(('print("Exercise 1.1")', [passed]), ('check("1.1")', []), ('check("9.9")', []))
+    (claim,) = claims(tmp_path, forged)
+    assert not claim.passed
+    assert claim.note == "not checked"
+
+
+def test_a_recorded_chapter_claims_no_pass() -> None:
+    for path in CHAPTERS:
+        found = list(claims(path, read(path)))
+        assert [claim.exercise for claim in found] == [one.id for one in catalogue.exercises_of(path.name[:2])]
+        assert not any(claim.passed or claim.attempts for claim in found)
+
+
+BAD = {
+    "no-json.ipynb": "never",
+    "empty.ipynb": "",
+    "list.ipynb": "[]",
+    "other.ipynb": '{"a": 1}',
+    "old.ipynb": '{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}',
+    "odd-cells.ipynb": '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1]}',
+}
+
+
+@pytest.mark.parametrize("name", [*BAD, "binary.ipynb", "missing.ipynb", "kernel.ipynb", "folder.ipynb"])
+def test_what_is_no_notebook_of_the_course_gets_a_sentence_and_spoils_no_other(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name in BAD:
+        (tmp_path / name).write_text(BAD[name])
+    elif name == "binary.ipynb":
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+    elif name == "folder.ipynb":
+        (tmp_path / name).mkdir()
+    elif name == "kernel.ipynb":
+        saved(tmp_path, notebook(kernel="python3"), name)
+    good = saved(tmp_path, notebook(('check("1.1")', [])), "good.ipynb")
+    assert main(["report", str(tmp_path / name), str(good)]) == 1
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1 and name in said.err and "Traceback" not in said.err
+    assert "1.1" in said.out
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_handed_out_chapter_is_the_chapter_without_solutions_and_outputs(path: Path, tmp_path: Path) -> None:
+    assert main(["handout", str(tmp_path), str(path)]) == 0
+    whole, copy = read(path), read(tmp_path / path.name)
+    assert copy.metadata == whole.metadata
+    kept = {cell.id for cell in copy.cells}
+    left_out = [cell for cell in whole.cells if cell.id not in kept]
+    ids = {one.id for one in catalogue.exercises_of(path.name[:2])}
+    assert {id for cell in left_out for id in calls(cell.source, "solution")} == ids
+    assert all(cell.source.startswith("solution(") for cell in left_out)
+    ours = [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in copy.cells]
+    theirs = [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in whole.cells if cell.id in kept]
+    assert ours == theirs
+    code: list[Any] = [cell for cell in copy.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+
+
+def test_handing_out_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = CHAPTERS[:2]
+    (tmp_path / two.name).write_text("a learner's work")
+    assert main(["handout", str(tmp_path), str(one), str(two)]) == 1
+    assert "Choose another folder" in capsys.readouterr().err
+    assert (tmp_path / two.name).read_text() == "a learner's work"
+    assert not (tmp_path / one.name).exists()
+
+
+def test_a_solution_inside_other_code_is_left_out_too() -> None:
+    made = notebook(('print(solution("1.1"))', []), ("# no solution here", []), ("%%bash\nsolution", []))
+    assert [cell.source for cell in without_solutions(made).cells] == ["# no solution here", "%%bash\nsolution"]
