@@ -28,6 +28,9 @@ def page(path: Path) -> Any:
     """The notebook in the file, with pictures that follow the theme, and with colours for ``%%bash`` cells."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.language_info["pygments_lexer"] = "ipython3"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":  # in the clone the pages are in docs/; on the site they are above the chapters
+            cell.source = cell.source.replace("](../docs/", "](../")
     for data in _shown(notebook):
         data["text/html"] = pictures(data["text/html"])
     return notebook

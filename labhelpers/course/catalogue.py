@@ -24,7 +24,7 @@ class Chapter:
 
 
 CHAPTERS = (
-    Chapter("00", "Start here", 15, "00-start-here.ipynb"),
+    Chapter("00", "Start here", 20, "00-start-here.ipynb"),
     Chapter("01", "Network namespaces", 60, "01-network-namespaces.ipynb"),
     Chapter("02", "veth and bridge", 65, "02-veth-and-bridge.ipynb"),
     Chapter("03", "The Kubernetes network model", 60, "03-kubernetes-network-model.ipynb"),
@@ -41,7 +41,7 @@ CHAPTERS = (
 
 @cache
 def exercises_of(number: str) -> tuple[Exercise, ...]:
-    """The exercises of chapter ``"01"``, in order.  Chapter 00 has none."""
+    """The exercises of chapter ``"01"``, in order."""
     name = f"labhelpers.course.chapter{number}"
     if importlib.util.find_spec(name) is None:
         return ()

@@ -1,10 +1,11 @@
-"""The exercise of chapter 00: how exercises work."""
+"""The exercises of chapter 00: how exercises work, and what a learner brings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from labhelpers.course.exercise import Exercise, Todo
+from labhelpers.course.predictions import predicted
 from labhelpers.course.questions import exists, pinged
 from labhelpers.lab import Namespace
 from labhelpers.topology import Snapshot
@@ -30,6 +31,24 @@ def _hello() -> Iterator[Todo]:
         yield pinged(Namespace("pod-a"), address, "pod-a reaches it")
 
 
+#: what is asked, in the notebook's order: the key, the answer, and where to read if it is another
+_ASKED: tuple[tuple[str, object, str], ...] = (
+    ("port", 8080, 'see "Publishing and exposing ports" in Docker\'s documentation'),
+    ("file", "no", 'see "Persisting container data" in Docker\'s documentation'),
+    ("pods", 3, 'see "Deployments" in Kubernetes\' documentation'),
+    ("column", "node", "run it on any cluster, or look at the output of `kubectl get pods -o wide` in chapter 05"),
+    ("reached", "no", "127.0.0.1 is a machine's own address for itself; 0.0.0.0 would be all of its addresses"),
+)
+
+
+def _brought() -> Iterator[Todo]:
+    mine = predicted("mine")
+    for key, answer, where in _ASKED:
+        said = mine.get(key)
+        word = said.strip().lower() if isinstance(said, str) else said
+        yield Todo(word == answer, key, f"not {said!r}; {where}" if said else "no answer yet")
+
+
 EXERCISES = (
     Exercise(
         id="0.1",
@@ -47,6 +66,26 @@ EXERCISES = (
         """,
         broken="""
             lab.namespace("hello")
+        """,
+    ),
+    Exercise(
+        id="0.2",
+        title="what you bring",
+        task="Answer five questions about Docker and kubectl.",
+        rows=_brought,
+        start="""
+            mine = {"port": 0, "file": "", "pods": 0, "column": "", "reached": ""}
+        """,
+        gives=("mine",),
+        hints=(
+            "In `-p 8080:80` the machine's port comes first.",
+            "A Deployment makes as many pods as it was told, again and again.",
+        ),
+        solution="""
+            mine.update(port=8080, file="no", pods=3, column="NODE", reached="no")
+        """,
+        broken="""
+            mine.update(port=80, file="yes", pods=2, column="IP", reached="yes")
         """,
     ),
 )

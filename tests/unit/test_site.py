@@ -35,6 +35,12 @@ def test_the_glossary_is_in_order_and_names_chapters_that_there_are() -> None:
     assert set(re.findall(r"\b\d\d\b(?=[,)])", text)) <= there
 
 
+def test_feedback_goes_to_one_address() -> None:
+    issues = re.search(r'^Issues = "(.*)"$', (CLONE / "pyproject.toml").read_text(), re.M)
+    assert issues
+    assert f"<{issues[1]}>" in _text("feedback")
+
+
 def test_every_table_of_nftables_has_an_owner_in_the_design() -> None:
     named = re.compile(r"^_?(?:TABLE|GUARD|TABLE, GUARD) = (.*)$", re.M)
     found = {name for path in (CLONE / "labhelpers/networks").rglob("*.py") for name in named.findall(path.read_text())}
