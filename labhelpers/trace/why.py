@@ -13,6 +13,7 @@ from labhelpers.trace.evidence import Evidence
 from labhelpers.trace.hop import Why
 from labhelpers.trace.reasons.arrived import at_target, at_tunnel_end
 from labhelpers.trace.reasons.down import cable
+from labhelpers.trace.reasons.program import program
 from labhelpers.trace.reasons.route import not_sent, routed
 from labhelpers.trace.reasons.said import icmp, nobody_listens, rule, table_full, vanished
 from labhelpers.trace.reasons.size import too_large
@@ -53,6 +54,7 @@ def _unknown(evidence: Evidence) -> Why:
 _REASONS: tuple[Callable[[Evidence], Why | None], ...] = (
     vanished,
     rule,
+    program,
     table_full,
     nobody_listens,
     icmp,

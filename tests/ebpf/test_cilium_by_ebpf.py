@@ -26,6 +26,7 @@ from labhelpers.linux.bpf.program import Program
 from labhelpers.networks.cilium.datapath import INVALID_SOURCE, POLICY, Allowed, Service
 from labhelpers.networks.cilium.ebpf.loaded import Loaded
 from labhelpers.networks.cilium.ebpf.reasons import NOT_IPV4
+from labhelpers.trace import walk
 from tests.ebpf.ebpf_lab import EbpfLab, ebpf_lab, programs_of
 
 DROPPED = 2  # TC_ACT_SHOT
@@ -453,6 +454,19 @@ def at_uplink(node: Node) -> Iterator[Program]:
         yield loaded
     finally:
         loaded.close()
+
+
+def test_a_walk_says_which_program_dropped_the_packet(made: EbpfLab) -> None:
+    for source, target in (neighbours(made), strangers(made)):
+        made.enforce([])
+        assert walk(source, target).ok
+        made.enforce(deny_all())
+        seen = walk(source, target)
+        assert not seen.ok
+        assert seen.why
+        cable = cable_of(made, source)
+        assert seen.why.what == f"The eBPF program from_pod at {source.node.name}/{cable} dropped it."
+        assert (seen.why.kind, seen.why.kernel_says) == ("program", "tc ingress")
 
 
 def neighbours(made: EbpfLab) -> tuple[CniPod, CniPod]:
