@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from labhelpers.cni import CniPod
 from labhelpers.conformance.policy import truth_table
 from labhelpers.conformance.policy.recipes import CAST, OUTSIDE, cast
-from labhelpers.errors import AlreadyExists, BadInput
+from labhelpers.errors import AlreadyExists, BadInput, CniFailed
 from labhelpers.lab import Lab, Node
 from labhelpers.linux import nft_library
 from labhelpers.networks import Cilium, Installed
 from labhelpers.networks.cilium.datapath import INVALID_SOURCE, POLICY, FlowEvent
+from labhelpers.networks.cilium.doorbell import Doorbell
 from labhelpers.networks.cilium.ebpf.reasons import NO_FIRST_FRAGMENT
 from labhelpers.networks.cilium.nft import NftDatapath
 from labhelpers.networks.cilium.nft.names import GUARD, TABLE
@@ -624,3 +625,25 @@ def test_what_is_too_long_for_one_transaction_comes_in_several(made: Made, monke
         loaded.clear()
         made.enforce()
         assert made.web.connect(made.db, 1400, timeout=30).ok
+
+
+def test_a_pod_that_the_agent_cannot_attach_is_no_pod_and_the_runtime_is_told_to_try_again(made: Made) -> None:
+    """The agent's answer is an error of the plugin, and nothing is left of the attempt."""
+    node = made.nodes[0]
+    rings: list[str] = []
+
+    def look() -> None:
+        rings.append("rang")
+        raise BadInput("There is no room.", "Come back later.")
+
+    before = {one.name for one in node.links()}, made.on(made.near(made.web)).datapath.tables()["endpoints"]
+    bell = Doorbell(node.root, look)
+    try:
+        with pytest.raises(CniFailed, match=r"code 11.*There is no room"):
+            made.net.pod(node, "unlucky")
+        assert rings
+    finally:
+        bell.close()
+    after = {one.name for one in node.links()}, made.on(made.near(made.web)).datapath.tables()["endpoints"]
+    assert after == before
+    assert "unlucky" not in {one.name for one in made.net.pods}

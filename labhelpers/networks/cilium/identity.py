@@ -115,11 +115,6 @@ class Identities:
         """All that there are, by number."""
         return Rows((self._known[number] for number in sorted(self._known)), "identities")
 
-    def named(self, number: int) -> str:
-        """Its labels in one line."""
-        known = self._known.get(number)
-        return " ".join(known.labels) if known else f"unknown {number}"
-
     def _labels(self, pod: KnownPod) -> Labels:
         asked = self._asked
         labels = {f"k8s:{key}={value}" for key, value in pod.labels.items() if asked.counts(key)}

@@ -10,7 +10,7 @@ from labhelpers.linux.records import Rows
 from labhelpers.networks.about import About
 from labhelpers.networks.attach import OnCilium
 from labhelpers.networks.cilium.choose import DATAPATHS, chosen
-from labhelpers.networks.cilium.doorbell import answer_rings
+from labhelpers.networks.cilium.doorbell import Doorbell
 from labhelpers.networks.cilium.listening import events_of
 from labhelpers.networks.cilium.node import CiliumNode
 from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
@@ -66,7 +66,7 @@ class Cilium(Network):
 
     def on_new_pods(self, node: Node, look: Callable[[], object]) -> None:
         """See ``Network.on_new_pods``."""
-        answer_rings(node.root, look)
+        Doorbell(node.root, look)  # for as long as the agent lives
 
     @property
     def running(self) -> str:
