@@ -11,6 +11,7 @@ from labhelpers.cni import CniPod
 from labhelpers.lab import Lab
 from labhelpers.networks.cilium.network import Cilium
 from labhelpers.networks.http_policy import HttpPolicy
+from labhelpers.networks.policy import Objects
 
 __all__ = ["answers", "judge"]
 
@@ -26,7 +27,7 @@ def judge(datapath: str, tunnel: str) -> None:
         with Cilium(datapath, tunnel=tunnel).install(lab) as net:
             near, web, far = net.pod(nodes[0], "near"), net.pod(nodes[0], "web"), net.pod(nodes[1], "far")
             net.wait()
-            nothing = {"pods": [], "namespaces": [], "networkpolicies": []}
+            nothing: Objects = {"pods": [], "namespaces": [], "networkpolicies": []}
             net.apply(nothing)
             with web.spawn([sys.executable, _SERVER, "80"]) as server:
                 assert server.stdout.readline() == "ready\n"
