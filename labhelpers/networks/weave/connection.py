@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +36,7 @@ class Connection:
     def __init__(self, first: Announcement, address: str, session: Session, stream: Stream) -> None:
         self.peer, self.nickname, self.address, self.session = first.name, first.nickname, address, session
         self._stream = stream
+        self.since = time.monotonic()
         #: when its last datagram came; whether it says that ours arrive
         self.heard_at: float | None = None
         self.hears_us = False

@@ -26,6 +26,7 @@ from labhelpers.networks.weave.topology import Topology
 __all__ = ["Router"]
 
 _SOON, _LATER = 0.1, 1.0  # seconds between signs of life: until a connection works, and then
+_TO_BE_FAST = 3.0  # seconds
 _CALL_AGAIN = (0.2, 3.0)  # seconds until a neighbour is called again: at first, and at most
 _TO_CALL = 3.0  # seconds until a call is given up
 _BETWEEN_CALLERS = 0.1  # seconds: who guesses passwords may do so ten times a second
@@ -83,9 +84,16 @@ class Router:
         self._call_neighbours()
         while self._has_cable() and not self._ended.is_set():
             self._tick()
-            working = all(self.connections[one].works(time.monotonic()) for one in self.connections)
+            now = time.monotonic()
+            settled = all(self._is_settled(one, now) for one in self.connections.values())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LATER if working else _SOON)
+                await asyncio.wait_for(self._ended.wait(), _LATER if settled else _SOON)
+
+    def _is_settled(self, connection: Connection, now: float) -> bool:
+        """Does it work as well as it will?  Where VXLAN does not get through soon, it is tried less often."""
+        return connection.works(now) and (
+            self.fast is None or connection.is_fast(now) or now - connection.since > _TO_BE_FAST
+        )
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(job)
