@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from labhelpers.cni.plugin.kernel import fixed_mac
 from labhelpers.lab import Node
 from labhelpers.linux.tables import Tables
 from labhelpers.networks.attach import cilium_host
-from labhelpers.networks.cilium.datapath import Datapath
+from labhelpers.networks.cilium.datapath import Datapath, Wanted
 from labhelpers.networks.cilium.identity import Identities
 from labhelpers.networks.cilium.plan import Attached, planned
 from labhelpers.networks.cilium.proxies import hand_over
@@ -37,19 +39,32 @@ class CiliumNode:
         self.datapath = datapath
         #: those of the last call
         self.identities = Identities(World({}))
+        #: what the last call was told, and what followed from it: an agent looks every second, mostly at the same
+        self._known: tuple[Any, ...] = ()
+        self._planned: tuple[Wanted, tuple[str, ...]]
 
     def apply(self, objects: Objects) -> Applied:
         """See ``Enforces.apply``.  The pods are those to which the node has a cable and a route."""
         cilium_host.ensure(self._node)
-        world, tables, peers = World(objects), self._node._tables(), self._peers()
+        tables, peers = self._node._tables(), list(self._peers())
         own = {text.split("/")[0] for one in tables.links for text in one.addresses if ":" not in text}
-        tunnel = self._tunnel and bool(peers)
-        wanted, self.identities = planned(
-            world, self._node, peers, _attached(tables), own, tunnel=tunnel, services=services_of(objects)
-        )
-        applied = replace(self.datapath.apply(wanted), notes=without_effect(world))
+        wanted, notes = self._plan(objects, peers, tuple(_attached(tables)), frozenset(own))
+        applied = replace(self.datapath.apply(wanted), notes=notes)
         hand_over(self._node)
         return applied
+
+    def _plan(
+        self, objects: Objects, peers: list[Other], attached: tuple[Attached, ...], own: frozenset[str]
+    ) -> tuple[Wanted, tuple[str, ...]]:
+        # as text, because the objects may be the same ones, with something in them changed
+        told = (json.dumps(objects), [(one.name, one.address, one.pod_cidr) for one in peers], attached, own)
+        if told != self._known:
+            world, tunnel = World(objects), self._tunnel and bool(peers)
+            wanted, self.identities = planned(
+                world, self._node, peers, attached, own, tunnel=tunnel, services=services_of(objects)
+            )
+            self._known, self._planned = told, (wanted, without_effect(world))
+        return self._planned
 
     def clean(self) -> None:
         """See ``Enforces.clean``."""

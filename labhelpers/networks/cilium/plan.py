@@ -50,8 +50,9 @@ def planned(
     identities = Identities(world, [*(one.address for one in peers), *ends])
     own = frozenset(own)
     cache = ipcache(identities, node, peers, own, ends)
+    alone = {one.block: one.identity for one in cache}
     here = tuple(
-        Endpoint(one.address, one.interface, one.mac, _identity(cache, one.address))
+        Endpoint(one.address, one.interface, one.mac, alone.get(f"{one.address}/32") or _identity(cache, one.address))
         for one in sorted(attached, key=lambda one: one.address)
     )
     found = rules(world, identities, (one.identity for one in here))

@@ -40,6 +40,8 @@ class NftDatapath:
     def __init__(self, node: Node | str) -> None:
         self._node, self._namespace = (node, namespace.home()) if isinstance(node, str) else (node.name, node._kernel)
         self._loaded: dict[str, Contents] = {}
+        #: what it follows from
+        self._told: tuple[Wanted, dict[str, int]] | None = None
         #: the kernel's count of transactions, and what it said of our tables, right after our last one
         self._generation = 0
         self._structure: dict[str, str] = {}
@@ -61,7 +63,9 @@ class NftDatapath:
         was_known = bool(self._loaded)
         drifted = self._drifted()
         lines = ways(self._namespace, wanted)
-        lines += self._load({TABLE: contents(wanted, indexes), GUARD: guard()}, fresh=drifted or not was_known)
+        if drifted or not was_known or (wanted, indexes) != self._told:
+            lines += self._load({TABLE: contents(wanted, indexes), GUARD: guard()}, fresh=drifted or not was_known)
+            self._told = (wanted, indexes)
         lines += self._read_identities(indexes.get(TUNNEL, 0) if wanted.tunnel else 0, again=drifted)
         return Applied("\n".join(lines), was_known and drifted)
 
@@ -87,6 +91,8 @@ class NftDatapath:
         if not nft_library.structure(self._namespace, TABLE):
             return
         wanted = sorted(f"{address} . {port}" for address, port in ports)
+        if wanted == sorted(show.proxied(self._elements(TABLE, "set", PROXIED))):
+            return
         add = [f"add element {TABLE} {PROXIED} {{ {', '.join(wanted)} }}"] if wanted else []
         nft_library.load(self._namespace, "\n".join([f"flush set {TABLE} {PROXIED}", *add]))
 

@@ -24,7 +24,7 @@ from labhelpers.networks.cilium.datapath import (
 from labhelpers.networks.cilium.ebpf.reasons import NO_BACKEND, NO_FIRST_FRAGMENT
 from labhelpers.networks.cilium.ebpf.show import PolicyLine
 
-__all__ = ["REASONS", "FlowLine", "Held", "counters", "identities", "owners", "parts", "tables"]
+__all__ = ["REASONS", "FlowLine", "Held", "counters", "identities", "owners", "parts", "proxied", "tables"]
 
 #: the words of the log, and what they mean
 REASONS = {
@@ -217,3 +217,10 @@ def _services(structure: str, named: Held) -> list[Service]:
             Service(names.get(chain, ""), str(address), int(port), _number(protocol), tuple(backends.get(chain, ())))
         )
     return sorted(found, key=lambda one: (one.address, one.port, one.protocol))
+
+
+def proxied(elements: Iterable[Any]) -> Iterator[str]:
+    """The ports in front of which a proxy stands, in the language of nft."""
+    for one in elements:
+        address, port = (one["elem"]["val"] if "elem" in one else one)["concat"]
+        yield f"{address} . {port}"
