@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +29,6 @@ from tests.netns.weave import (
     is_carried,
     woven,
 )
-
-CLONE = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -171,14 +166,7 @@ def test_the_script_leads_to_the_same_state(lab: Lab) -> None:
     for number in (1, 2):
         lab.node(f"node-{number}")
     made = Mesh.like_this(fast=False, guarded=True)(lab)
-    done = subprocess.run(
-        [sys.executable, "-m", "labhelpers.sandbox.run", "--", sys.executable, "-m", "tests.netns.data.replay"],
-        input=str(lab.commands()),
-        cwd=CLONE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = replay.replayed(str(lab.commands()))
     assert done.stderr == ""
     assert done.stdout.endswith(replay.result())  # before it ethtool says what it has changed
     made.clean()
