@@ -1,7 +1,7 @@
 # make lab    set everything up and open the course in JupyterLab
 # make test   set everything up and run every test
 .POSIX:
-.PHONY: help lab test env test-env site-env bench-env lint notebooks site bench bpf
+.PHONY: help lab test env test-env site-env bench-env lint notebooks site dist bench bpf
 
 BIN = .venv/bin
 ARGS =
@@ -41,6 +41,10 @@ notebooks: test-env
 # make site       build the site from the recorded chapters, into docs/_build/html
 site: site-env
 	@$(BIN)/python tools/site.py $(ARGS)
+
+# make dist       build what is published, into dist: the wheel and the notebooks
+dist: test-env
+	@$(BIN)/python tools/dist.py $(ARGS)
 
 # make bpf        compile the eBPF programs again; only who changes them needs that, and clang 14
 bpf: env

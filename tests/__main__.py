@@ -46,6 +46,7 @@ STAGES = (
     Stage("notebooks-root", NBVAL, user="root"),
     Stage("solutions", (*PYTEST, "-n3", "tests/notebooks"), user="nobody"),
     Stage("browser", (*PYTEST, "-n2", "--dist=loadfile", "tests/browser"), user="nobody"),
+    Stage("dist", (*PYTEST, "tests/dist"), user="nobody"),
 )
 
 
