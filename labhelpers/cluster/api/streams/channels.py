@@ -17,6 +17,7 @@ __all__ = ["STDERR", "STDIN", "STDOUT", "Channels", "SpdyChannels", "WebSocketCh
 
 STDIN, STDOUT, STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _NAMES = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": _ERROR, "resize": _RESIZE}
+_MOST_CELLS = 65535  # a terminal keeps its columns and its rows in 16 bits each
 _PATIENCE = 10.0  # seconds for kubectl to open its streams, and to close the connection after the status
 
 
@@ -44,11 +45,13 @@ class Channels(Protocol):
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
+    """Columns and rows, if that is what was sent, and as many as a terminal can have."""
     try:
         asked = json.loads(data)
-        return int(asked["Width"]), int(asked["Height"])
-    except (ValueError, KeyError, TypeError):
+        columns, rows = int(asked["Width"]), int(asked["Height"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):  # infinity, or brackets without end
         return None
+    return (columns, rows) if max(columns, rows) <= _MOST_CELLS and min(columns, rows) >= 0 else None
 
 
 class WebSocketChannels:

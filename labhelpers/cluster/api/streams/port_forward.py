@@ -92,7 +92,7 @@ class _Forwarder:
         port = data.headers.get("port", "")
         try:
             loop = asyncio.get_running_loop()
-            if not port.isdecimal() or not 0 < int(port) < 65536:
+            if not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:  # int() refuses thousands of digits
                 raise BadRequest(f"{port!r} is no port", "Use 1 to 65535.")
             there = await loop.run_in_executor(None, self._connect, int(port))
             there.setblocking(False)

@@ -163,6 +163,9 @@ class SpdyConnection(asyncio.Protocol):
     def _control(self, kind: int, flags: int, body: bytes) -> None:
         if kind == _SYN_STREAM:
             (number,) = struct.unpack_from(">I", body)
+            if number in self._streams:  # whoever reads the first one would wait for ever
+                self.abort()
+                return
             stream = self._streams[number] = SpdyStream(self, number, self._read_headers(body[10:]))
             self._send_control(_SYN_REPLY, struct.pack(">I", number) + self._no_headers())
             if flags & _FIN:
