@@ -1,6 +1,8 @@
 """Run chapters and write their outputs, or compare with the outputs that are there.
 
-usage: python tools/notebooks.py [--check] [CHAPTER ...]      a chapter is 01 or notebooks/01-….ipynb; default: all
+usage: python tools/notebooks.py [--check] [--timeout SECONDS] [CHAPTER ...]
+
+A chapter is 01 or notebooks/01-….ipynb; default: all.
 
 A chapter that raises keeps its old outputs.  With ``--check`` nothing is written, and the exit status is 1 if a cell
 says something else than it did; cells tagged ``varies`` are not compared, and ``tests/notebooks/sanitize.cfg`` says
@@ -41,8 +43,11 @@ def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)
 
 
-def executed(path: Path) -> Any:
+def executed(path: Path, timeout: int = CELL_TIMEOUT) -> Any:
     """The notebook with the outputs of a run of all its cells, in a new kernel.
+
+    Args:
+        timeout: seconds that a cell may take.
 
     Raises:
         CellExecutionError: a cell raised that is not tagged ``raises-exception``.
@@ -52,7 +57,7 @@ def executed(path: Path) -> Any:
         environment = {**os.environ, **STORED, "POD_NETWORKING_PROGRESS": f"{folder}/progress.json"}
         client = NotebookClient(
             notebook,
-            timeout=CELL_TIMEOUT,
+            timeout=timeout,
             kernel_name="pod-networking",
             record_timing=False,
             store_widget_state=False,
@@ -124,13 +129,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the chapters named, or all of them; the exit status says whether all was well."""
     parser = argparse.ArgumentParser(description="Run chapters and write their outputs.")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--timeout", type=int, default=CELL_TIMEOUT, help="seconds that a cell may take")
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="for example 01; default: all")
     options = parser.parse_args(arguments)
     bad = False
     for path in _chosen(options.chapters):
         print(f"{path.name} …", end=" ", flush=True)
         try:
-            new = executed(path)
+            new = executed(path, options.timeout)
         except CellExecutionError as error:
             print(f"a cell raised, nothing was written\n{error}")
             bad = True
