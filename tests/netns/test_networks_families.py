@@ -126,6 +126,9 @@ def test_flannel_enforces_no_policy_and_calico_does(nodes: Lab) -> None:
         (lambda: Calico("bgp", wireguard=True), "ipip, vxlan, vxlan-cross-subnet, bgp"),
         (lambda: Calico(wireguard="yes"), "wireguard=True or wireguard=False"),  # type: ignore[arg-type]
         (lambda: Canal(nat_outgoing=1), "nat_outgoing=True"),  # type: ignore[arg-type]
+        (lambda: Cilium("iptables"), "ebpf, nft"),
+        (lambda: Cilium(tunnel="geneve"), "vxlan"),
+        (lambda: Cilium(["ebpf"]), "ebpf, nft"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_those_that_can(make: Callable[[], Network], to_do: str) -> None:

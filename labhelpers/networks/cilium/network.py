@@ -13,7 +13,7 @@ from labhelpers.networks.cilium.choose import DATAPATHS, chosen
 from labhelpers.networks.cilium.doorbell import Doorbell
 from labhelpers.networks.cilium.listening import events_of
 from labhelpers.networks.cilium.node import CiliumNode
-from labhelpers.networks.network import Agent, Network, one_of, yes_or_no
+from labhelpers.networks.network import Agent, Network, yes_or_no
 from labhelpers.networks.route import Carrier, CiliumNative, CiliumVxlan
 from labhelpers.networks.route.other import Other
 
@@ -44,13 +44,15 @@ class Cilium(Network):
     steps = "changes to the datapath"
 
     def __init__(self, datapath: str = "", *, tunnel: str = "vxlan", nat_outgoing: bool = True) -> None:
-        if datapath not in ("", *DATAPATHS):
+        if not isinstance(datapath, str) or datapath not in ("", *DATAPATHS):
             raise BadInput(
                 f"There is no datapath {datapath!r}.",
                 f"Choose one of {', '.join(DATAPATHS)}, or leave it out for the best that works here.",
             )
+        if not isinstance(tunnel, str) or tunnel not in _TUNNELS:
+            raise BadInput(f"There is no tunnel {tunnel!r}.", 'Choose "vxlan", or "" for plain routes.')
         self.attach = OnCilium()
-        self.route = one_of(_TUNNELS, "tunnel", tunnel)
+        self.route = _TUNNELS[tunnel]
         self.enforces = True
         self.nat_outgoing = yes_or_no("nat_outgoing", nat_outgoing)
         self._datapath, self._tunnel = datapath, bool(tunnel)
