@@ -21,6 +21,8 @@ suppress_warnings = ["misc.highlighting_failure"]  # cells with %%bash and %%ns 
 nb_execution_mode = "off"  # the outputs are those that the notebooks hold
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # else pages would ask a server on the internet for scripts
 nb_merge_streams = True
+nb_code_prompt_show = "Show what was recorded"
+nb_code_prompt_hide = "Hide what was recorded"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
@@ -30,6 +32,7 @@ autodoc_default_options = {"members": True, "exclude-members": "comm, keys, log"
 napoleon_google_docstring = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = project
 html_static_path = [
     "_static",

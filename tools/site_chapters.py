@@ -31,9 +31,21 @@ def page(path: Path) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # in the clone the pages are in docs/; on the site they are above the chapters
             cell.source = cell.source.replace("](../docs/", "](../")
+    _fold_answers(notebook.cells)
     for data in _shown(notebook):
         data["text/html"] = pictures(data["text/html"])
     return notebook
+
+
+def _fold_answers(cells: list[Any]) -> None:
+    """Fold what answers a *Predict*: on a page a reader cannot clear the outputs first."""
+    asked = False
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            asked = "**Predict.**" in cell.source
+        elif asked:
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
+            asked = False
 
 
 def _shown(notebook: Any) -> Iterator[Any]:

@@ -140,6 +140,11 @@ function walk(root, story) {
   });
 }
 
+// Paper cannot be clicked.
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details")) fold.open = true;
+});
+
 for (const root of document.querySelectorAll(".pn-stored")) {
   const story = root.nextElementSibling;
   if (!root.querySelector(".pn-box")) continue; // a sequence, or an empty lab

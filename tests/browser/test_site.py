@@ -95,6 +95,8 @@ def test_a_click_on_a_box_says_what_the_kernel_said(page: Page, site: Path) -> N
 
 def test_a_walk_can_be_stepped_through_and_played(page: Page, site: Path) -> None:
     player = opened(page, site, A_CHAPTER).locator(".pn-player").first
+    expect(player).to_be_hidden()  # it answers a prediction
+    page.locator("details:has(.pn-player) > summary").first.click()
     where, here = player.get_by_role("status"), player.locator(".pn-box.pn-here")
     player.get_by_role("button", name="Step").click()
     expect(where).to_contain_text("request, hop 1: pod-a/eth0")
@@ -117,6 +119,8 @@ def test_the_picture_has_the_colours_of_the_theme(page: Page, site: Path, reques
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     colour = "element => getComputedStyle(element).fill"
     assert card.evaluate(colour) == ("rgb(17, 20, 24)" if dark else "rgb(255, 255, 255)")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
     page.emulate_media(media="print")
     assert card.evaluate(colour) == "rgb(255, 255, 255)", "paper is white"
     expect(page.locator(".pn-controls").first).to_be_hidden()

@@ -72,6 +72,13 @@ def test_no_picture_of_any_chapter_keeps_colours_of_one_theme() -> None:
     assert drawn > 20
 
 
+def test_what_answers_a_prediction_is_folded_and_nothing_else() -> None:
+    cells = page(CLONE / "notebooks/01-network-namespaces.ipynb").cells
+    folded = [number for number, cell in enumerate(cells) if "hide-output" in cell.metadata.get("tags", [])]
+    assert len(folded) >= 5
+    assert all("**Predict.**" in cells[number - 1].source for number in folded)
+
+
 def test_the_dark_colours_are_those_of_the_live_picture() -> None:
     assert all(f"--pn-{name}: {colour};" in dark_style() for name, colour in DARK.items())
 
