@@ -1,7 +1,7 @@
 # make lab    set everything up and open the course in JupyterLab
 # make test   set everything up and run every test
 .POSIX:
-.PHONY: help lab test env test-env site-env bench-env lint notebooks site dist bench bpf
+.PHONY: help lab soak test env test-env site-env bench-env lint notebooks site dist bench bpf
 
 BIN = .venv/bin
 ARGS =
@@ -53,3 +53,7 @@ bpf: env
 # make bench      the benchmarks, one after another
 bench: bench-env
 	@for one in benchmarks/[a-z]*.py; do echo "== $$one"; $(BIN)/python $$one || exit 1; done
+
+# make soak       the robustness run: kill -9 while chapters run, damaged input; ARGS="--minutes 10" for each part
+soak: test-env
+	@$(BIN)/python -m tests.soak $(ARGS)
