@@ -16,10 +16,10 @@ def bounded() -> Iterator[None]:
     """Not every call to a browser has a time limit of its own."""
 
     def too_long(*_: object) -> None:
-        raise TimeoutError("the browser did not answer for six minutes")
+        raise TimeoutError("the browser did not answer for eight minutes")
 
     before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(360)
+    signal.alarm(480)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

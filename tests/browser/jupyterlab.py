@@ -22,7 +22,7 @@ __all__ = ["CHROMIUM_OPTIONS", "Lab", "Server", "a_page", "chromium", "serve"]
 
 _TOKEN = "for-these-tests"
 _PATIENCE = 60.0  # seconds until something must have happened on a busy machine
-_A_CHAPTER = 300.0  # seconds for all cells of one: some make several clusters
+_A_CHAPTER = 420.0  # seconds for all cells of one: some make several clusters
 CHROMIUM_OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
