@@ -18,7 +18,7 @@ from tests.runner.tally import Tally, allowed_reasons
 
 PYTEST = (sys.executable, "-m", "pytest")
 NBVAL = (
-    *(*PYTEST, "--nbval", "--nbval-cell-timeout=60", "--nbval-sanitize-with=tests/notebooks/sanitize.cfg"),
+    *(*PYTEST, "--nbval", "--nbval-cell-timeout=180", "--nbval-sanitize-with=tests/notebooks/sanitize.cfg"),
     *("-n2", "--dist=loadfile", "notebooks"),
 )
 KERNELS = (*PYTEST, "-n2", "--dist=loadfile", "tests/sandbox")

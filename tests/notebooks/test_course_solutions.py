@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from labhelpers.course import catalogue
+from tools.notebooks import CELL_TIMEOUT
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 FILES = [chapter.file for chapter in catalogue.CHAPTERS]
@@ -32,7 +33,7 @@ def _run(file: str) -> dict[str, bool]:
     notebook = _read(file)
     client = NotebookClient(
         notebook,
-        timeout=60,
+        timeout=CELL_TIMEOUT,
         kernel_name="pod-networking",
         allow_errors=True,
         resources={"metadata": {"path": str(NOTEBOOKS)}},
