@@ -64,7 +64,9 @@ EXERCISES = (
     ),
     _case(
         2, "refused", "9",
-        ("Refused means that the packet arrived.", "`ss -ltn` in pod-b: who listens, and on which address?"),
+        ("Refused means that the packet arrived.", "`ss -ltn` in pod-b: who listens, and on which address?",
+         "To mend it, end that server (`ss -ltnp` shows its pid) and start it for all addresses: "
+         "`busybox httpd -h / -p 8080`."),
         """
             case.answer("pod-b", "process", "ss -ltn")
             listener = pod_b.run(["sh", "-c", "ss -Hltnp 'sport = :8080' | grep -o 'pid=[0-9]*' | cut -d= -f2"])
@@ -78,7 +80,10 @@ EXERCISES = (
     ),
     _case(
         3, "everything looks right", "20",
-        ("Capture in pod-a and in pod-b while pod-c pings pod-b.", "Behind which port does node-1's bridge see pod-b?"),
+        ("Capture in pod-a and in pod-b while pod-c pings pod-b.",
+         "Behind which port does node-1's bridge see pod-b's MAC? Compare `bridge fdb show br cni0` with "
+         "`ip link` in pod-b.",
+         "`bridge fdb delete MAC dev PORT master static` takes such an entry out."),
         """
             case.answer("node-1", "fdb", "bridge fdb show br cni0")
             node_1.run("bridge fdb delete 0a:58:0a:00:01:0b dev veth-pod-a master static", check=True)
@@ -91,7 +96,9 @@ EXERCISES = (
     ),
     _case(
         4, "by name", "32",
-        ("What does a client do before it opens a connection?", "`explain`: whom may shop/web send to, on which port?"),
+        ("What does a client do before it opens a connection?",
+         "Whom may shop/web send to, and on which port? "
+         "`kubectl describe networkpolicy -n shop web-out` lists it."),
         """
             case.answer("shop/web-out", "policy", "kubectl get networkpolicy -n shop web-out -o yaml")
             get_ipython().run_cell_magic("bash", "", '''kubectl patch networkpolicy web-out -n shop --type=json \\

@@ -12,8 +12,8 @@ from labhelpers.cluster import Cluster
 from labhelpers.course import clinic, settle
 from labhelpers.course.clinic.admission import FAULTS, HERRINGS, PAIRS
 from labhelpers.course.clinic.case import Case
-from labhelpers.course.clinic.evidence import do
-from labhelpers.course.clinic.fault import LAYERS
+from labhelpers.course.clinic.evidence import do, tells
+from labhelpers.course.clinic.fault import LAYERS, Fault
 from labhelpers.course.clinic.ward import WARDS, LabWard, Ward
 from labhelpers.errors import BadInput, NotFound
 from labhelpers.lab import Lab
@@ -66,7 +66,7 @@ def _fall_ill_and_get_well(ward: Ward, id: str) -> None:
     case = Case("1", fault.level, (fault,), ward=ward)
     pages = isinstance(ward, LabWard) and ward.pages()  # the quick one first
     assert (pages and not pages.ok) or not all(row.ok for row in ward.requirements()), f"{id}: nothing is wrong"
-    assert not case.answer(fault.where, _another(fault.layer), fault.evidence).ok
+    assert not case.answer(fault.where, _another(fault), fault.evidence).ok
     assert not case.answer("nowhere", fault.layer, fault.evidence).ok
     assert not case.answer(fault.where, fault.layer, "ping -c 1 10.0.1.10").ok
     assert not case.solved
@@ -87,8 +87,8 @@ def test_what_is_the_same_without_the_fault_is_no_evidence(nothing: str) -> None
         Lab()
 
 
-def _another(layer: str) -> str:
-    return LAYERS[LAYERS.index(layer) - 1]
+def _another(fault: Fault) -> str:
+    return next(layer for layer in LAYERS if layer not in fault.layers)
 
 
 @pytest.mark.once
@@ -107,6 +107,29 @@ def test_pairs_and_red_herrings(id: str) -> None:
         healthy(case)
         (entry,) = clinic.chart()
         assert (entry.solved, entry.repaired, entry.answers) == (True, True, len(names))
+    finally:
+        Lab()
+
+
+@pytest.mark.once
+def test_the_number_of_a_process_does_not_spoil_evidence_and_what_is_mended_stays_so() -> None:
+    case = clinic.admit("only-localhost")
+    fault = FAULTS["only-localhost"]
+    try:
+        do(case._ward, fault.cure, check=True)
+        for command in ("ss -ltnp", "ps auxww | grep '[h]ttpd'"):
+            assert tells(case._ward, fault, "pod-b", command), command
+        assert not case.answer("pod-b", "process", "hostname").ok
+        assert all(row.ok for row in case.repaired()), "an answer breaks nothing anew"
+    finally:
+        Lab()
+
+
+@pytest.mark.once
+def test_where_two_layers_are_wrong_together_either_is_right() -> None:
+    case = clinic.admit("way-back-elsewhere")
+    try:
+        assert case.answer("node-2", "route", "ip route").ok
     finally:
         Lab()
 

@@ -32,6 +32,7 @@ def test_a_complaint_does_not_give_the_answer_away(id: str) -> None:
     fault = FAULTS[id]
     said = fault.complaint.lower()
     assert fault.layer not in said.split() or fault.layer == "address"
+    assert set(fault.layers) <= set(LAYERS)
     assert fault.ward in WARDS
     assert fault.hints
     assert not is_symptom(fault.evidence)

@@ -72,11 +72,11 @@ class Case:
         self._tries += 1
         open_ = [fault for fault in self._faults if fault.id not in self._found]
         if not open_:
-            return Answer((Todo(True, "everything is found already"),), "debrief() tells the story.")
-        fault = max(open_, key=lambda one: (where in one.places) + (why == one.layer))
+            return Answer((Todo(True, "everything is found already"),), "case.debrief() tells the story.")
+        fault = max(open_, key=lambda one: (where in one.places) + (why in one.layers))
         rows = [
             Todo(where in fault.places, f"it is in {where}", "look elsewhere, or follow a packet: where does it end?"),
-            Todo(why == fault.layer, f"it is a matter of {why}", "at this place, or in this layer, nothing is wrong"),
+            Todo(why in fault.layers, f"it is a matter of {why}", "the cause is in another layer, or at another place"),
         ]
         if all(row.ok for row in rows):
             rows.append(self._judged(fault, where, evidence))
@@ -91,16 +91,16 @@ class Case:
         if is_symptom(evidence):
             return Todo(False, what, "that shows that it does not work; show what is the cause")
         place = where if "/" not in where else "kubectl"
-        same = "its output is the same with the fault and without it"
+        same = "its output says the same with the fault and without it"
         return Todo(tells(self._ward, fault, place, evidence), what, same)
 
     def _then(self, rows: list[Todo]) -> str:
         if self.solved:
             self._note()
-            return "Solved. Now mend it: repaired() tries everything. debrief() tells the story."
+            return "Solved. Now mend it: case.repaired() tries everything. case.debrief() tells the story."
         if all(row.ok for row in rows):
             return "Right. But that was not all that is wrong here."
-        return "Stuck? hint()"
+        return "Stuck? case.hint()"
 
     def hint(self) -> str:
         """Show the next hint.  Each says more, and the last one stays."""
@@ -129,13 +129,14 @@ class Case:
         """
         if not self.solved and not give_up:
             raise NotFound(
-                "Something is not found yet.", "answer(…) when you know, hint() if not, or debrief(give_up=True)."
+                "Something is not found yet.",
+                "case.answer(…) when you know, case.hint() if not, or case.debrief(give_up=True).",
             )
         self._given_up = self._given_up or not self.solved
         self._note()
         entry = next(one for one in chart() if one.case == self.id)
         how = "found by you" if entry.solved else "told"
-        line = f"{how} after {entry.seconds} s, {entry.answers} answers, {entry.hints} hints"
+        line = f"{how} after {entry.seconds} s; answers: {entry.answers}, hints: {entry.hints}"
         return Debrief(self._faults, self._walks, line)
 
     def _note(self) -> None:

@@ -73,8 +73,8 @@ class ClusterWard:
         return Row("policies", "the course", not wrong, first_three(wrong) or seen, "Who may talk to whom.")
 
     def show(self, between: tuple[str, str]) -> Any:
-        """See ``Ward``."""
-        return walk(*between)
+        """See ``Ward``.  The way is asked as the shop uses it: who may open a connection may not ping."""
+        return walk(*between, tcp=80)
 
 
 def cluster_ward() -> ClusterWard:

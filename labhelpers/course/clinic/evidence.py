@@ -21,6 +21,7 @@ _PROBES = {
 }  # fmt: skip
 #: when something happened says nothing about what
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?|\b(\d+[smhd])+\b")
+_NUMBER = re.compile(r"\b\d+\b")
 #: seconds: a cable has its signal up to a second late, and a daemon hears of a change a moment later
 _PATIENCE = 4.0
 _OFTEN = 0.1
@@ -49,30 +50,42 @@ def tells(ward: Ward, fault: Fault, place: str, command: str) -> bool:
     """Is what the command shows different with the fault and without it?
 
     The fault is taken away and put back, twice.  What differs each time, such as the hour, is no evidence.  Where the
-    learner has mended it already, it stays mended.
+    learner has mended it already, it stays mended, whatever the command shows.
 
     Raises:
         NotFound: there is no such place.
     """
-    now = _shown(ward, place, command)
+    own = ("kubectl" if "/" in fault.where else fault.where, fault.evidence)
+    now = _shown(ward, *own)
     seen: list[Counter[str]] = []
+    marks: list[Counter[str]] = []
     for steps in (fault.cure, fault.steps, fault.cure, fault.steps):
         do(ward, steps)
         seen.append(_until(lambda: _shown(ward, place, command), seen[-1] if seen else Counter()))
+        marks.append(_until(lambda: _shown(ward, *own), marks[-1] if marks else Counter()))
         if len(seen) == 2 and seen[0] == seen[1]:
-            return False
-    healthy, ill = seen[0] & seen[2], seen[1] & seen[3]
-    if now == seen[2]:
+            break
+    if _far(now, marks[0]) < _far(now, marks[1]):
         do(ward, fault.cure)
-        _until(lambda: _shown(ward, place, command), seen[3])
-    return healthy != ill
+        _until(lambda: _shown(ward, *own), marks[-1])
+    return len(seen) == 4 and seen[0] & seen[2] != seen[1] & seen[3]
+
+
+def _far(one: Counter[str], other: Counter[str]) -> int:
+    """How many lines only one of the two has."""
+    return ((one - other) + (other - one)).total()
 
 
 def _shown(ward: Ward, place: str, command: str) -> Counter[str]:
+    """The lines that it shows, each as it is and once more without numbers.
+
+    So a line with the number of a process, as ``ss -ltnp`` has, still says the same after a restart.
+    """
     try:
-        return Counter(_TIME.sub("TIME", ward.run(place, command)).splitlines())
+        lines = _TIME.sub("TIME", ward.run(place, command)).splitlines()
     except TimedOut as error:
-        return Counter([error.what])
+        lines = [error.what]
+    return Counter([*lines, *(_NUMBER.sub("N", line) for line in lines)])
 
 
 def _until(show: Callable[[], Counter[str]], other: Counter[str]) -> Counter[str]:

@@ -54,8 +54,15 @@ class Fault:
     evidence: str
     #: other places where it can be seen as well
     also: tuple[str, ...] = ()
+    #: another layer that is as right an answer: what is wrong is wrong for both together
+    or_layer: str = ""
 
     @property
     def places(self) -> tuple[str, ...]:
         """Every place that is a right answer to the question where it is."""
         return (self.where, *self.also)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that is a right answer to the question why."""
+        return (self.layer, self.or_layer) if self.or_layer else (self.layer,)

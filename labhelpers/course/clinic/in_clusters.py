@@ -92,7 +92,7 @@ FAULTS = (
         _edit("node-2", "10.0.2.0/24", "10.0.2.0/30"), _edit("node-2", "10.0.2.0/30", "10.0.2.0/24"),
         "The range on node-2 is a /30, which has two addresses, and both are taken.",
         ("`kubectl get events`: what did the plugin say?", "How many addresses has the range, and how many pods?"),
-        f"cat {_CONFIG}",
+        f"cat {_CONFIG}", or_layer="cni",
     ),
     Fault(
         "wrong-door", 2, "process", "shop/api", "shop",

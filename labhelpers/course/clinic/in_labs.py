@@ -12,7 +12,11 @@ def _at(place: str, *commands: str) -> tuple[Step, ...]:
 
 
 _SERVE = "busybox httpd -h / -p {}"
-_KILL = "kill $(ss -Hltnp 'sport = :8080' | grep -o 'pid=[0-9]*' | cut -d= -f2)"
+#: a process that was told to end may listen a moment longer, and the next one could not have its port
+_KILL = (
+    "kill $(ss -Hltnp 'sport = :8080' | grep -o 'pid=[0-9]*' | cut -d= -f2);"
+    " while ss -Hltn 'sport = :8080' | grep -q 8080; do sleep 0.1; done"
+)
 _FORWARD = "add chain ip {0} {0} {{ type filter hook forward priority 0; }}; add rule ip {0} {0} {1}"
 _PEER = "wg set wireguard.cali peer"
 _ITS_KEY, _OTHER_KEY = "0cByzgiOflMAtAsIJs8wbqpOFr59kx79uoYZKlGB3zE=", "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="
@@ -81,7 +85,7 @@ FAULTS = (
     ),
     Fault(
         "no-forwarding", 1, "forwarding", "node-2", "routes",
-        "Pods of one node reach each other. Between nodes nothing arrives.", ("pod-a", "pod-c"),
+        "Since somebody tidied up on node-2, its pods reach nobody outside of it.", ("pod-a", "pod-c"),
         _at("node-2", "sysctl -qw net.ipv4.ip_forward=0"), _at("node-2", "sysctl -qw net.ipv4.ip_forward=1"),
         "node-2 takes what is for itself, and drops what is for its pods: it is no router.",
         ("Where does a walk from pod-a to pod-c end?", "What makes a Linux machine a router?"),
@@ -107,7 +111,7 @@ FAULTS = (
     ),
     Fault(
         "wrong-next-hop", 2, "route", "node-2", "routes",
-        "Nothing is answered between pods of different nodes. Requests from pod-a do arrive in pod-c.",
+        "Pods of different nodes get no answer from each other. pod-c does see the requests of pod-a.",
         ("pod-a", "pod-c"),
         _at("node-2", "ip route replace 10.0.1.0/24 via 192.168.1.1"),
         _at("node-2", "ip route replace 10.0.1.0/24 via 192.168.1.10"),
@@ -195,7 +199,8 @@ FAULTS = (
     ),
     Fault(
         "port-of-another", 3, "fdb", "node-1", "routes",
-        "pod-b gets no packets. Frames for it do come to node-1.", ("pod-c", "pod-b"),
+        "Nobody reaches pod-b, and it reaches nobody. Its interface, address and routes are in order.",
+        ("pod-c", "pod-b"),
         _at("node-1", "bridge fdb replace 0a:58:0a:00:01:0b dev veth-pod-a master static sticky"),
         _at("node-1", "bridge fdb delete 0a:58:0a:00:01:0b dev veth-pod-a master static"),
         "A sticky entry of the bridge puts pod-b's MAC behind pod-a's port, and the bridge learns nothing better.",
@@ -269,7 +274,7 @@ FAULTS = (
         "Without the filter the odd way back would do no harm.",
         ("The kernel of node-2 drops it after the tunnel. Its counters say why: `nstat -az TcpExtIPReversePathFilter`.",
          "By which interface would node-2 answer?"),
-        "sysctl net.ipv4.conf.all.rp_filter",
+        "sysctl net.ipv4.conf.all.rp_filter", or_layer="route",
     ),
     Fault(
         "session-off", 4, "bgp", "node-2", "bgp",
