@@ -105,7 +105,7 @@ function walk(root, story) {
     words.replaceChildren(element("b", {}, `${hop.packet}, hop ${hop.row.cells[0].textContent}: `), place, ...headers);
     first.disabled = back.disabled = position === 0;
     step.disabled = end.disabled = position === last;
-    if (document.activeElement.disabled) root.focus({ preventScroll: true }); // a disabled button swallows keys
+    if (document.activeElement?.disabled) root.focus({ preventScroll: true }); // a disabled button swallows keys
   }
 
   function stop() {

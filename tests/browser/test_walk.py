@@ -167,6 +167,13 @@ def test_it_works_with_the_keyboard_alone(lab: Lab, player: Locator) -> None:
     assert lab.page.locator(".jp-Notebook .jp-CodeCell").count() == 1
 
 
+def test_keys_go_on_working_after_a_button_that_is_of_no_use_any_more(lab: Lab, player: Locator) -> None:
+    player.get_by_role("button", name="Last").click()
+    expect(player.get_by_role("button", name="Last")).to_be_disabled()
+    lab.page.keyboard.press("ArrowLeft")
+    expect(words(player)).to_contain_text("Reply, hop 12 of 12")
+
+
 def test_it_plays_and_pauses(lab: Lab, player: Locator) -> None:
     player.focus()
     lab.page.keyboard.press("Space")

@@ -169,6 +169,7 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", `${frame.heading}: ${frame.where}`);
     buttons.first.disabled = buttons.back.disabled = number === 0;
     buttons.last.disabled = buttons.step.disabled = number === last;
+    if (document.activeElement?.disabled) el.focus({ preventScroll: true }); // a disabled button swallows keys
   }
   let shown = -1;
 
