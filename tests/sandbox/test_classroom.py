@@ -1,0 +1,203 @@
+"""A hub that is started from the classroom's configuration: two learners log in and run a chapter's first cells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.cookiejar import CookieJar
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from tests.sandbox.family import Family, until
+from tests.sandbox.server import Socket
+
+CLASSROOM = Path(__file__).parents[2] / "classroom"
+PASSWORD, ADMIN = "correct horse", "a-token-of-the-test"
+LEARNERS = ("ada", "bob")
+
+#: what a test adds: ports that nobody has, and a token to ask the hub with
+CONFIG = """
+load_subconfig({classroom!r})
+c = get_config()
+c.JupyterHub.bind_url = "http://127.0.0.1:{0}"
+c.JupyterHub.hub_bind_url = "http://127.0.0.1:{1}"
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{2}"
+c.JupyterHub.services = [{{"name": "test", "api_token": {token!r}, "admin": True}}]
+"""
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]
+
+
+class Hub:
+    """JupyterHub with its proxy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ports = _free_ports(3)
+        self.url = f"http://127.0.0.1:{ports[0]}"
+        config = CONFIG.format(*ports, classroom=str(CLASSROOM / "jupyterhub_config.py"), token=ADMIN)
+        (folder / "config.py").write_text(config)
+        environment = {**os.environ, "CLASSROOM_FOLDER": str(folder), "CLASSROOM_PASSWORD": PASSWORD}
+        with (folder / "log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterhub", "-f", str(folder / "config.py")],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def up(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        try:
+            return bool(self.ask("GET", "/hub/api/")["version"])
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def ask(self, method: str, path: str, token: str = ADMIN, **content: Any) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            method=method,
+            data=json.dumps(content).encode() if content or method == "POST" else None,
+            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return json.loads(reply.read() or "null")
+
+    def logs_in(self, name: str, password: str) -> bool:
+        """As the form of the login page does."""
+        cookies = CookieJar()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+        browser.open(f"{self.url}/hub/login", timeout=60).close()
+        sent = {
+            "_xsrf": next(one.value for one in cookies if one.name == "_xsrf"),
+            "username": name,
+            "password": password,
+        }
+        # to a page that starts nothing
+        url = f"{self.url}/hub/login?next=%2Fhub%2Ftoken"
+        try:
+            browser.open(url, urllib.parse.urlencode(sent).encode(), timeout=60).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+        return any("hub-login" in one.name for one in cookies)
+
+    def server_of(self, name: str) -> str:
+        """Start the learner's server.  Returns a token for it."""
+        self.ask("POST", f"/hub/api/users/{name}/server")
+        until_ready(lambda: self.ask("GET", f"/hub/api/users/{name}")["servers"].get("", {}).get("ready"))
+        token: str = self.ask("POST", f"/hub/api/users/{name}/tokens")["token"]
+        return token
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def until_ready(condition: Any) -> None:
+    """Twice and three times the patience of other tests: three servers start after one another."""
+    for attempt in range(3):
+        try:
+            until(condition, "it is ready")
+            return
+        except AssertionError:
+            if attempt == 2:
+                raise
+
+
+@pytest.fixture(scope="module")
+def hub(module_family: Family, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """One hub for all tests; nothing that it started is left."""
+    if not (shutil.which("configurable-http-proxy") or Path(sys.prefix, "bin/configurable-http-proxy").exists()):
+        pytest.skip("no configurable-http-proxy")
+    one = Hub(tmp_path_factory.mktemp("class"))
+    try:
+        until_ready(one.up)
+        yield one
+    finally:
+        one.end()
+
+
+def test_a_learner_needs_the_password(hub: Hub) -> None:
+    assert not hub.logs_in("eve", "wrong horse!")
+    assert hub.logs_in("ada", PASSWORD)
+    assert [one["name"] for one in hub.ask("GET", "/hub/api/users")] == ["ada"]
+
+
+async def _outputs(hub: Hub, tokens: dict[str, str]) -> dict[str, list[str]]:
+    """What the same cells print for each, in kernels that run at the same time."""
+    found: dict[str, list[str]] = {}
+    connections = {}
+    for name, token in tokens.items():
+        kernel = hub.ask("POST", f"/user/{name}/api/kernels", token, name="pod-networking")
+        url = f"{hub.url.replace('http', 'ws', 1)}/user/{name}/api/kernels/{kernel['id']}/channels"
+        connections[name] = await websocket_connect(HTTPRequest(url, headers={"Authorization": f"token {token}"}))
+    for name, connection in connections.items():
+        socket = Socket(connection)
+        await socket.printed("!ip netns add red && echo made")
+        await socket.printed(f"!echo {name} >/run/whose; echo written")
+        found[name] = []
+    for name, connection in connections.items():
+        socket = Socket(connection)
+        for cell in ("!cat /run/whose", "!ip netns", "!readlink /proc/self/ns/net"):
+            found[name].append(await socket.printed(cell))
+    for connection in connections.values():
+        connection.close()
+        while await connection.read_message() is not None:
+            pass
+    return found
+
+
+def test_learners_have_the_chapters_and_a_sandbox_each(hub: Hub) -> None:
+    for name in LEARNERS:
+        assert hub.logs_in(name, PASSWORD)
+    tokens = {name: hub.server_of(name) for name in LEARNERS}
+    token = tokens["ada"]
+    specs = hub.ask("GET", "/user/ada/api/kernelspecs", token)
+    assert (list(specs["kernelspecs"]), specs["default"]) == (["pod-networking"], "pod-networking")
+    files = hub.ask("GET", "/user/ada/api/contents/pod-networking", token)["content"]
+    assert len([one for one in files if one["name"].endswith(".ipynb")]) == 12
+    chapter = (hub.folder / "learners/ada/pod-networking/01-network-namespaces.ipynb").read_text()
+    assert 'check(\\"1.1\\")' in chapter and '"solution(\\"1.1\\")"' not in chapter
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        hub.ask("GET", "/user/ada/api/contents", tokens["bob"])
+    refused.value.close()
+    assert refused.value.code in (401, 403)
+    outputs = asyncio.run(_outputs(hub, tokens))
+    assert [outputs[name][:2] for name in LEARNERS] == [["ada", "red"], ["bob", "red"]]
+    assert outputs["ada"][2] != outputs["bob"][2] != os.readlink("/proc/self/ns/net")
+
+
+def test_the_values_for_kubernetes_are_what_the_sandbox_needs() -> None:
+    values = yaml.safe_load((CLASSROOM / "values.yaml").read_text())
+    c = SimpleNamespace(KubeSpawner=SimpleNamespace())
+    exec(values["hub"]["extraConfig"]["sandbox"], {"c": c})
+    context = c.KubeSpawner.container_security_context
+    assert context["privileged"] is False and context["runAsUser"] == 1000
+    assert context["procMount"] == "Unmasked"
+    # Kubernetes refuses an unmasked /proc in a pod that shares the node's users
+    assert values["singleuser"]["extraPodConfig"] == {"hostUsers": False}
+    assert {"limit", "guarantee"} == set(values["singleuser"]["memory"]) == set(values["singleuser"]["cpu"])
+    (file,) = values["singleuser"]["extraFiles"].values()
+    assert file["data"]["KernelSpecManager"]["allowed_kernelspecs"] == ["pod-networking"]
