@@ -9,7 +9,7 @@ kind=${1:-lab}
 log=.make/setup.log
 # the tests build the site too
 case $kind in test) extra=test,site ;; site) extra=site ;; *) extra= ;; esac
-stamp=.venv/.ready$extra
+stamp=.venv/.ready${extra%%,*}
 
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
@@ -180,7 +180,7 @@ if ! fresh; then
     .venv/bin/python -m labhelpers.sandbox.install --sys-prefix >"$log" 2>&1 || stop_with_log "The kernels could not be registered."
     .venv/bin/python tools/jupyter_settings.py
     key >.venv/.ready
-    [ -z "$extra" ] || cp .venv/.ready "$stamp"
+    for one in $(say "$extra" | tr , ' '); do cp .venv/.ready ".venv/.ready$one"; done
 fi
 if ! has_kubectl; then
     say "[+]   kubectl, which this machine has none of"

@@ -121,10 +121,17 @@ def test_a_server_that_was_there_before_is_left_alone(machine: Machine, missing:
 def test_a_second_run_does_nothing(machine: Machine) -> None:
     machine.program("dpkg-query", "#!/bin/sh\necho installed\n")
     machine.run("test")
-    for kind in ("test", "lab"):
+    for kind in ("test", "lab", "site"):
         again = machine.run(kind)
         assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
         assert "-m" not in machine.calls
+
+
+@pytest.mark.parametrize(("kind", "installed"), [("lab", "."), ("site", ".[site]"), ("test", ".[test,site]")])
+def test_who_builds_the_site_gets_what_that_takes(machine: Machine, kind: str, installed: str) -> None:
+    machine.run(kind)
+    (call,) = [line for line in machine.calls.splitlines() if "-m pip install" in line]
+    assert call.split()[-2:] == ["-e", installed]
 
 
 def test_a_change_of_the_requirements_installs_again(machine: Machine) -> None:
