@@ -23,7 +23,6 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # else pages would ask a serve
 nb_merge_streams = True
 nb_code_prompt_show = "Show what was recorded"
 nb_code_prompt_hide = "Hide what was recorded"
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "signature"

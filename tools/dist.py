@@ -19,7 +19,6 @@ from pathlib import Path
 CLONE = Path(__file__).resolve().parent.parent
 #: beside the chapters, whose links lead to some of them
 BESIDE = ("CHANGELOG.md", "KNOWN_ISSUES.md", "LICENSE", "LICENSE-text")
-PAGES = ("cheat-sheet.md", "feedback.md", "glossary.md", "release.md")
 _LONG_AGO = 1_600_000_000  # seconds since 1970: the day that files of the archive have
 
 
@@ -60,8 +59,8 @@ def _content() -> Iterator[tuple[str, Path]]:
     yield "README.md", CLONE / "docs/release.md"
     yield "apt.txt", CLONE / "binder/apt.txt"
     yield from ((name, CLONE / name) for name in BESIDE)
-    yield from ((f"docs/{name}", CLONE / "docs" / name) for name in PAGES)
-    yield from ((f"notebooks/{path.name}", path) for path in (CLONE / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+    for pattern in ("[0-9][0-9]-*.ipynb", "*.md"):
+        yield from ((f"notebooks/{path.name}", path) for path in (CLONE / "notebooks").glob(pattern))
 
 
 if __name__ == "__main__":

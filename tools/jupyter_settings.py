@@ -17,6 +17,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "share/jupyter/lab/settings/overrides.json": {
         "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
         "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+        # the glossary and the cheat sheet are there to be read
+        "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
     },
     # What the server offers: no kernel that would run a cell on the bare host.
     # (jupyter_server_config.d is for extensions only)

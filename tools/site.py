@@ -32,6 +32,8 @@ def gather(source: Path) -> None:
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("_*", "conf.py"), dirs_exist_ok=True)
     for name in AT_THE_TOP:
         shutil.copy2(CLONE / name, source / f"{Path(name).stem.lower().replace('_', '-')}.md")
+    for path in (CLONE / "notebooks").glob("*.md"):
+        shutil.copy2(path, source)
     (source / "chapters").mkdir()
     for path in sorted((CLONE / "notebooks").glob("[0-9][0-9]-*.ipynb")):
         nbformat.write(page(path), source / "chapters" / path.name)

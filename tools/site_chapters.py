@@ -19,6 +19,8 @@ from labhelpers.views.svg import DARK, LIGHT
 __all__ = ["dark_style", "page", "pictures"]
 
 _IMAGE = re.compile(r'<img alt="(?P<words>[^"]*)" src="data:image/svg\+xml;base64,(?P<svg>[^"]+)">')
+#: the beginning of a link to a page such as the glossary
+_PAGE = re.compile(r"\]\((?=[\w-]+\.md\))")
 #: two variables are white in the light theme: the card, which is the first rectangle, and interfaces
 _CARD = 'rx="6" fill="#ffffff"'
 _NAMES = {colour: name for name, colour in LIGHT.items() if name != "background"}
@@ -29,8 +31,8 @@ def page(path: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.language_info["pygments_lexer"] = "ipython3"
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":  # in the clone the pages are in docs/; on the site they are above the chapters
-            cell.source = cell.source.replace("](../docs/", "](../")
+        if cell.cell_type == "markdown":  # in the clone these pages are beside the chapters; on the site they are above
+            cell.source = _PAGE.sub("](../", cell.source)
     _fold_answers(notebook.cells)
     for data in _shown(notebook):
         data["text/html"] = pictures(data["text/html"])

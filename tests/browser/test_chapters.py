@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from labhelpers.course import catalogue
 from tests.browser.jupyterlab import Lab
@@ -30,6 +31,14 @@ def test_the_next_chapter_is_one_click_away(lab: Lab) -> None:
     lab.show("next")
     lab.page.get_by_role("link", name="01 · Network namespaces").last.click()
     lab.page.get_by_role("tab", name="01-network-namespaces.ipynb").wait_for()
+
+
+@pytest.mark.parametrize("page", ["Glossary", "Cheat sheet"])
+def test_the_pages_to_look_things_up_are_one_click_away(lab: Lab, page: str) -> None:
+    lab.open("00-start-here.ipynb")
+    lab.show("words")
+    lab.page.get_by_role("link", name=page.lower(), exact=True).click()
+    expect(lab.page.get_by_role("heading", name=page, exact=True)).to_be_visible(timeout=60_000)
 
 
 def test_a_new_notebook_offers_only_kernels_with_a_guard(lab: Lab) -> None:
