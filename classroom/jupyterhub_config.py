@@ -8,17 +8,16 @@ Environment:
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-
-from labhelpers.course.classroom.handout import without_solutions
-from labhelpers.course.classroom.notebook import KERNEL, read
+from labhelpers.course.classroom.notebook import KERNEL
 
 if TYPE_CHECKING:
     from traitlets.config import get_config  # JupyterHub puts it here
@@ -70,22 +69,27 @@ c.Spawner.start_timeout = 180  # seconds, when the whole class starts
 c.Spawner.http_timeout = 180
 
 
-def give_chapters(spawner: Any) -> None:
-    """Put the chapters, without solutions, into the learner's folder.  What is there already stays."""
+async def give_chapters(spawner: Any) -> None:
+    """Put the chapters, without solutions, into the learner's folder.  What is there already stays.
+
+    Another program writes them, as the learner: a hub that is root must not follow the links of a learner's folder.
+    It gets none of the hub's environment, which a learner could read.
+    """
     if PASSWORD:
-        home, owner = FOLDER / "learners" / spawner.user.name, None
+        home, who = FOLDER / "learners" / spawner.user.name, {}
     else:
-        owner = pwd.getpwnam(spawner.user.name)
-        home = Path(owner.pw_dir)
+        user = pwd.getpwnam(spawner.user.name)
+        groups = os.getgrouplist(user.pw_name, user.pw_gid)
+        home, who = Path(user.pw_dir), {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
     target = home / "pod-networking"
-    if target.is_symlink() or target.exists():  # the learner's own work, or a trap for a hub that is root
+    if os.path.lexists(target):
         return
-    target.mkdir(parents=True)
-    for chapter in sorted((CLONE / "notebooks").glob("[0-9][0-9]-*.ipynb")):
-        nbformat.write(without_solutions(read(chapter)), target / chapter.name)
-    if owner:
-        for path in (*target.iterdir(), target):
-            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+    chapters = sorted(map(str, (CLONE / "notebooks").glob("[0-9][0-9]-*.ipynb")))
+    command = [sys.executable, "-m", "labhelpers.course", "handout", str(target), *chapters]
+    own = {"HOME": str(home), "PATH": os.defpath}
+    process = await asyncio.create_subprocess_exec(*command, cwd="/", env=own, stdout=subprocess.DEVNULL, **who)
+    if await process.wait():
+        raise RuntimeError(f"The chapters could not be written to {target}; the hub's log says why.")
 
 
 c.Spawner.pre_spawn_hook = give_chapters

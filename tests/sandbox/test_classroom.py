@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from http.cookiejar import CookieJar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +25,7 @@ import pytest
 import yaml
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
+from traitlets.config.loader import PyFileConfigLoader
 
 from tests.sandbox.family import Family, until
 from tests.sandbox.server import Socket
@@ -187,6 +190,36 @@ def test_learners_have_the_chapters_and_a_sandbox_each(hub: Hub) -> None:
     outputs = asyncio.run(_outputs(hub, tokens))
     assert [outputs[name][:2] for name in LEARNERS] == [["ada", "red"], ["bob", "red"]]
     assert outputs["ada"][2] != outputs["bob"][2] != os.readlink("/proc/self/ns/net")
+
+
+def test_chapters_are_written_as_the_learner_and_never_through_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid():
+        pytest.skip("needs root")
+    with TemporaryDirectory() as folder:
+        for name in ("own", "other"):
+            Path(folder, name).mkdir()
+        os.chmod(folder, 0o755)
+        home, other = Path(folder, "own"), Path(folder, "other")
+        os.chown(home, 65534, 65534)
+        monkeypatch.setenv("CLASSROOM_FOLDER", folder)
+        monkeypatch.delenv("CLASSROOM_PASSWORD", raising=False)
+        learner = pwd.struct_passwd(("ada", "x", 65534, 65534, "", str(home), "/bin/sh"))
+        monkeypatch.setattr(pwd, "getpwnam", lambda name: learner)
+        config = PyFileConfigLoader(str(CLASSROOM / "jupyterhub_config.py")).load_config()
+        assert config.JupyterHub.authenticator_class == "pam"
+        spawner = SimpleNamespace(user=SimpleNamespace(name="ada"))
+        asyncio.run(config.Spawner.pre_spawn_hook(spawner))
+        written = list((home / "pod-networking").iterdir())
+        assert len(written) == 12
+        assert {path.stat().st_uid for path in (home / "pod-networking", *written)} == {65534}
+        shutil.rmtree(home / "pod-networking")
+        (home / "pod-networking").symlink_to(other)
+        asyncio.run(config.Spawner.pre_spawn_hook(spawner))
+        assert list(other.iterdir()) == []
+        (home / "pod-networking").unlink()
+        os.chown(home, 0, 0)
+        with pytest.raises(RuntimeError, match="could not be written"):
+            asyncio.run(config.Spawner.pre_spawn_hook(spawner))
 
 
 def test_the_values_for_kubernetes_are_what_the_sandbox_needs() -> None:
