@@ -17,6 +17,7 @@ KEPT = [
     ("WebSocket", b'\4{"Width": 70000, "Height": 24}'),  # more than a terminal has
     ("WebSocket", b'\4{"Width": -1, "Height": 24}'),
     ("WebSocket", b"\4" + b"[" * 100_000),
+    ("WebSocket", b"|".join([b"\xff\0", *[b"\0x"] * 40])),  # typed after the end: the client's going was not seen
 ]
 
 

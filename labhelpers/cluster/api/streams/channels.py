@@ -62,6 +62,8 @@ class WebSocketChannels:
         self._stdin: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=16)
         self._sizes: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
+        #: nobody reads what is typed any more
+        self._deaf = False
         self.gone = asyncio.Event()
 
     @classmethod
@@ -78,19 +80,28 @@ class WebSocketChannels:
                 break
             data: bytes = message.data if isinstance(message.data, bytes) else message.data.encode()
             if data[:1] == bytes([STDIN]) and len(data) > 1:
-                await self._stdin.put(data[1:])
+                await self._type(data[1:])
             elif data[:1] == bytes([_RESIZE]) and (size := _size(data[1:])):
                 self._sizes.put_nowait(size)
             elif data == bytes([_CLOSE, STDIN]):
-                await self._stdin.put(None)
+                await self._type(None)
         self.gone.set()
         self._sizes.put_nowait(None)
-        await self._stdin.put(None)
+        await self._type(None)
+
+    async def _type(self, data: bytes | None) -> None:
+        if not self._deaf:
+            await self._stdin.put(data)
 
     async def stdin(self) -> AsyncIterator[bytes]:
         """See ``Channels``."""
-        while (data := await self._stdin.get()) is not None:
-            yield data
+        try:
+            while (data := await self._stdin.get()) is not None:
+                yield data
+        finally:  # what still comes is thrown away: behind it may be the end of the connection
+            self._deaf = True
+            while not self._stdin.empty():
+                self._stdin.get_nowait()
 
     async def sizes(self) -> AsyncIterator[tuple[int, int]]:
         """See ``Channels``."""
