@@ -71,7 +71,7 @@ EXERCISES = (
             case.answer("pod-b", "process", "ss -ltn")
             listener = pod_b.run(["sh", "-c", "ss -Hltnp 'sport = :8080' | grep -o 'pid=[0-9]*' | cut -d= -f2"])
             pod_b.run(f"kill {listener}", check=True)
-            pod_b.run("busybox httpd -h / -p 8080", check=True)
+            pod_b.run(["sh", "-c", "until busybox httpd -h / -p 8080; do sleep 0.1; done"], check=True)
         """,
         # it is known, and not mended
         """

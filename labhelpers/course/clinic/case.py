@@ -19,7 +19,7 @@ from labhelpers.errors import BadInput, LabError, NotFound
 from labhelpers.linux.records import Rows
 from labhelpers.views.walk_text import walk_text
 
-__all__ = ["Answer", "Case", "Debrief"]
+__all__ = ["Advice", "Answer", "Case", "Debrief"]
 
 
 class Case:
@@ -102,13 +102,13 @@ class Case:
             return "Right. But that was not all that is wrong here."
         return "Stuck? case.hint()"
 
-    def hint(self) -> str:
+    def hint(self) -> Advice:
         """Show the next hint.  Each says more, and the last one stays."""
         hints = [text for fault in self._faults if fault.id not in self._found for text in fault.hints]
         if not hints:
-            return "Everything is found."
+            return Advice("Everything is found.")
         self._hints += 1
-        return hints[min(self._hints, len(hints)) - 1]
+        return Advice(hints[min(self._hints, len(hints)) - 1])
 
     def repaired(self) -> Rows[Row]:
         """Try everything that a healthy network does, with packets.  How you mended it does not matter."""
@@ -166,6 +166,19 @@ class Case:
             "<code>case.answer(where, why, evidence)</code>, <code>case.hint()</code>, <code>case.repaired()</code>, "
         )
         return f"<div><b>{escape(title)}</b>{body}<p>Then: {words}<code>case.debrief()</code>.</p></div>"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A hint, as words."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<p>{as_html(self.text)}</p>"
 
 
 @dataclass(frozen=True)
