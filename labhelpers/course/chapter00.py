@@ -85,7 +85,7 @@ EXERCISES = (
             mine.update(port=8080, file="no", pods=3, column="NODE", reached="no")
         """,
         broken="""
-            mine.update(port=80, file="yes", pods=2, column="IP", reached="yes")
+            mine.update(port=80, file="yes", pods=3, column="IP", reached="yes")
         """,
     ),
 )

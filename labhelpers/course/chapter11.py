@@ -24,7 +24,7 @@ def _discharged(name: str) -> Iterator[Todo]:
     """Was all of it found, and does the network do what a healthy one does?"""
     shell = get_ipython()
     case = shell.user_ns.get("case") if shell else None
-    if not isinstance(case, Case) or case.id != name:
+    if not isinstance(case, Case) or case.id != name or not case.is_here:
         raise NotFound(f"Case {name} is not here.")
     yield Todo(
         case.solved, "you said what is wrong, with evidence", "case.answer(where, why, evidence) was not right yet"

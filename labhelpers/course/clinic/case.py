@@ -53,6 +53,11 @@ class Case:
         return dict(self._ward.gives)
 
     @property
+    def is_here(self) -> bool:
+        """Is its network still there?  Another lab or cluster takes its place."""
+        return self._ward.exists
+
+    @property
     def solved(self) -> bool:
         """Is everything that is wrong found?"""
         return len(self._found) == len(self._faults)

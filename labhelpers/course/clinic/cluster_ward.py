@@ -46,6 +46,11 @@ class ClusterWard:
         """See ``Ward``."""
         return {"cluster": self.cluster}
 
+    @property
+    def exists(self) -> bool:
+        """See ``Ward``."""
+        return bool(self.cluster.nodes)
+
     def run(self, place: str, command: str, *, check: bool = False) -> str:
         """See ``Ward``.  ``kubectl`` is the notebook's own place."""
         if place == "kubectl":

@@ -40,6 +40,11 @@ class Ward(Protocol):
         """How it is when it is healthy."""
         ...
 
+    @property
+    def exists(self) -> bool:
+        """Is it still there, and not another one in its place?"""
+        ...
+
     def run(self, place: str, command: str, *, check: bool = False) -> str:
         """Run a shell command in a place and return what it wrote.
 
@@ -72,6 +77,11 @@ class LabWard:
         pods = {pod.name.replace("-", "_"): pod for pod in self.lab.pods}
         nodes = {node.name.replace("-", "_"): node for node in self.lab.nodes}
         return {"lab": self.lab, **nodes, **pods}
+
+    @property
+    def exists(self) -> bool:
+        """See ``Ward``."""
+        return bool(self.lab.nodes)
 
     def run(self, place: str, command: str, *, check: bool = False) -> str:
         """See ``Ward``."""
