@@ -295,35 +295,15 @@ EXERCISES = (
             "`kubectl get nodes`: a node is ready when it has one. Make the pods after that.",
             "Your plugin connects the pods of one node. Who brings packets to the other nodes? See chapter 03.",
         ),
-        solution="""
-            for node in cluster.nodes:
-                ipam = {"type": "lab-host-local", "subnet": node.pod_cidr, "routes": [{"dst": "0.0.0.0/0"}]}
-                mine = {"type": "my-plugin", "bridge": "my0", "isGateway": True, "ipam": ipam}
-                Runtime(node).configure({"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]})
-                for other in cluster.nodes:
-                    if other is not node:
-                        node.add_route(other.pod_cidr, via=other.address)
-            said = kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=15s")
-            said = kubectl("create", "deployment", "web", "--image=nginx", "--replicas=6")
-            said = kubectl("rollout", "status", "deployment", "web", "--timeout=15s")
-        """,
-        # nothing brings packets from node to node
-        broken="""
-            for node in cluster.nodes:
-                ipam = {"type": "lab-host-local", "subnet": node.pod_cidr, "routes": [{"dst": "0.0.0.0/0"}]}
-                mine = {"type": "my-plugin", "bridge": "my0", "isGateway": True, "ipam": ipam}
-                Runtime(node).configure({"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]})
-            said = kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=15s")
-            said = kubectl("create", "deployment", "web", "--image=nginx", "--replicas=6")
-            said = kubectl("rollout", "status", "deployment", "web", "--timeout=15s")
-        """,
+        solution=in_cluster.NETWORK,
+        broken=in_cluster.ISLANDS,
     ),
     Exercise(
         id="10.7",
         title="a ghost in the cluster",
         task="A container on node-2 was forgotten by its runtime. Your GC removes what is left, and the pods go on.",
         rows=in_cluster.no_ghost,
-        start=in_cluster.START_GC.format(id="10.7"),
+        start=in_cluster.START.format(id="10.7") + in_cluster.NETWORK + in_cluster.HAUNTED,
         gives=("cluster", "node_1 to node_3"),
         hints=(
             "`Runtime(node_2)` is the runtime of node-2. Which operation of CNI is for what nobody knows any more?",

@@ -17,7 +17,17 @@ from labhelpers.course.pods import is_ready
 from labhelpers.errors import LabError, NotFound
 from labhelpers.lab import Node
 
-__all__ = ["GHOST", "START", "START_GC", "cluster_of_three", "leave_a_ghost", "model_rows", "no_ghost"]
+__all__ = [
+    "GHOST",
+    "HAUNTED",
+    "ISLANDS",
+    "NETWORK",
+    "START",
+    "cluster_of_three",
+    "leave_a_ghost",
+    "model_rows",
+    "no_ghost",
+]
 
 #: a container whose runtime forgot it
 GHOST = "ghost"
@@ -31,26 +41,30 @@ START = """
     cluster = new_cluster(3, network="none")
     node_1, node_2, node_3 = cluster.nodes
 """
-#: what the solution of 10.6 does, and then a container that nobody knows any more
-START_GC = (
-    START
-    + """
-    from labhelpers.course.chapter10_cluster import leave_a_ghost
-
+_ROUTES = """\
+        for other in cluster.nodes:
+            if other is not node:
+                node.add_route(other.pod_cidr, via=other.address)
+"""
+#: a configuration for each node, the way between the nodes, and six pods
+NETWORK = f"""
     for node in cluster.nodes:
         ipam = {{"type": "lab-host-local", "subnet": node.pod_cidr, "routes": [{{"dst": "0.0.0.0/0"}}]}}
         mine = {{"type": "my-plugin", "bridge": "my0", "isGateway": True, "ipam": ipam}}
         Runtime(node).configure({{"cniVersion": "1.1.0", "name": "mine", "plugins": [mine]}})
-    for node in cluster.nodes:
-        for other in cluster.nodes:
-            if other is not node:
-                node.add_route(other.pod_cidr, via=other.address)
+{_ROUTES}\
     said = kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=15s")
     said = kubectl("create", "deployment", "web", "--image=nginx", "--replicas=6")
     said = kubectl("rollout", "status", "deployment", "web", "--timeout=15s")
+"""
+#: nothing brings packets from node to node
+ISLANDS = NETWORK.replace(_ROUTES, "")
+#: after all that, a container that nobody knows any more
+HAUNTED = """
+    from labhelpers.course.chapter10_cluster import leave_a_ghost
+
     leave_a_ghost(node_2)
 """
-)
 
 
 def leave_a_ghost(node: Node) -> None:

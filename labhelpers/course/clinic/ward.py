@@ -68,7 +68,6 @@ class LabWard:
     """Two nodes with two pods each; every pod has a web server on port 8080."""
 
     lab: Lab
-    carrier: Carrier | None
     about: str
 
     @property
@@ -140,39 +139,23 @@ def _serve(lab: Lab) -> None:
 def _routes() -> Ward:
     lab = checkpoint("03")
     _serve(lab)
-    return LabWard(lab, None, "Two nodes with two pods each, and routes between the nodes.")
+    return LabWard(lab, "Two nodes with two pods each, and routes between the nodes.")
 
 
-def _vxlan() -> Ward:
+def _carried(kind: type[Carrier], how: str) -> Ward:
     lab = checkpoint("06")
-    carrier = Vxlan(lab)
-    carrier.fit_pods()
-    _serve(lab)
-    return LabWard(lab, carrier, "Two nodes with two pods each; between the nodes packets travel in VXLAN (flannel.1).")
-
-
-def _bgp() -> Ward:
-    lab = checkpoint("06")
-    carrier = Bgp(lab)
-    carrier.wait()
-    _serve(lab)
-    return LabWard(lab, carrier, "Two nodes with two pods each; the nodes tell each other their routes by BGP (BIRD).")
-
-
-def _wireguard() -> Ward:
-    lab = checkpoint("06")
-    carrier = WireGuard(lab)
+    carrier = kind(lab)
     carrier.fit_pods()
     carrier.wait()
     _serve(lab)
-    return LabWard(lab, carrier, "Two nodes with two pods each; between the nodes packets are encrypted by WireGuard.")
+    return LabWard(lab, f"Two nodes with two pods each; {how}.")
 
 
 #: how each ward is built; what a lab or a cluster made before is removed first
 WARDS: dict[str, Callable[[], Ward]] = {
     "routes": _routes,
-    "vxlan": _vxlan,
-    "bgp": _bgp,
-    "wireguard": _wireguard,
+    "vxlan": lambda: _carried(Vxlan, "between the nodes packets travel in VXLAN (flannel.1)"),
+    "bgp": lambda: _carried(Bgp, "the nodes tell each other their routes by BGP (BIRD)"),
+    "wireguard": lambda: _carried(WireGuard, "between the nodes packets are encrypted by WireGuard"),
     "shop": cluster_ward,
 }
