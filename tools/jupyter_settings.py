@@ -16,6 +16,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # What the front end does: widgets are saved with the notebook, nothing is asked of the internet.
     "share/jupyter/lab/settings/overrides.json": {
         "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
+        # when each cell ran stays in the notebook; `python -m labhelpers.course minutes` reads it
+        "@jupyterlab/notebook-extension:tracker": {"recordTiming": True},
         "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
         # the glossary and the cheat sheet are there to be read
         "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},

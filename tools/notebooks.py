@@ -118,7 +118,8 @@ def _lines(cell: Any, replacements: list[tuple[re.Pattern[str], str]]) -> Iterat
             yield from (f"{key}: {line}" for line in str(text).splitlines() or [""])
 
 
-def _chosen(names: list[str]) -> list[Path]:
+def chosen(names: list[str]) -> list[Path]:
+    """The notebooks of the chapters with these names, or of all; ends the program where there is no such chapter."""
     found = [path for path in CHAPTERS if not names or any(path.name.startswith(Path(name).name) for name in names)]
     if not found:
         sys.exit(f"No such chapter: {', '.join(names)}. There are: {', '.join(path.name[:2] for path in CHAPTERS)}.")
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="for example 01; default: all")
     options = parser.parse_args(arguments)
     bad = False
-    for path in _chosen(options.chapters):
+    for path in chosen(options.chapters):
         print(f"{path.name} …", end=" ", flush=True)
         try:
             new = executed(path, options.timeout)

@@ -1,4 +1,4 @@
-"""``python -m labhelpers.course report|handout``: for who teaches."""
+"""``python -m labhelpers.course report|minutes|handout``: for who teaches."""
 
 from __future__ import annotations
 
@@ -6,28 +6,36 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from labhelpers.course.classroom.claims import Claim, claims
 from labhelpers.course.classroom.handout import hand_out
 from labhelpers.course.classroom.notebook import read
 from labhelpers.course.classroom.rerun import compared
+from labhelpers.course.classroom.timing import Worked, worked
 from labhelpers.errors import LabError
 
 __all__ = ["main"]
+
+Row = TypeVar("Row")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked; the exit status is 1 if a file could not be used, or a second run did not confirm it."""
     parser = argparse.ArgumentParser(prog="python -m labhelpers.course", description="For who teaches the course.")
-    verbs = parser.add_subparsers(required=True, metavar="report|handout")
+    verbs = parser.add_subparsers(required=True, metavar="report|minutes|handout")
     report = verbs.add_parser("report", help="what learners' notebooks say about each exercise")
     report.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     report.add_argument("--format", choices=("csv", "json"), default="csv")
     report.add_argument("--rerun", action="store_true", help="run each once more in a sandbox, and compare")
     report.set_defaults(do=_report)
+    minutes = verbs.add_parser("minutes", help="how long learners worked on each notebook")
+    minutes.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    minutes.add_argument("--format", choices=("csv", "json"), default="csv")
+    minutes.set_defaults(do=_minutes)
     handout = verbs.add_parser("handout", help="copies of chapters without solutions and outputs")
     handout.add_argument("folder", type=Path, metavar="FOLDER", help="where the copies go")
     handout.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
@@ -38,24 +46,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    """A file that cannot be used keeps nobody else's out of the report."""
-    found: list[Claim] = []
+    found, bad = _from_each(options.notebooks, compared if options.rerun else claims)
+    rows = [asdict(claim) for claim in found]
+    if options.format == "csv":
+        rows = [{**row, "passed": "yes" if row["passed"] else "no"} for row in rows]
+    _write(options.format, rows, Claim)
+    return 1 if bad or any(claim.rerun == "not confirmed" for claim in found) else 0
+
+
+def _minutes(options: argparse.Namespace) -> int:
+    found, bad = _from_each(options.notebooks, lambda path, notebook: [worked(path, notebook)])
+    _write(options.format, [asdict(one) for one in found], Worked)
+    return 1 if bad else 0
+
+
+def _from_each(paths: Sequence[Path], look: Callable[[Path, Any], Iterable[Row]]) -> tuple[list[Row], bool]:
+    """What a look at each notebook finds, and whether one could not be used: that keeps nobody else's out."""
+    found: list[Row] = []
     bad = False
-    for path in options.notebooks:
+    for path in paths:
         try:
-            notebook = read(path)
-            found.extend(compared(path, notebook) if options.rerun else claims(path, notebook))
+            found.extend(look(path, read(path)))
         except LabError as error:
             print(error, file=sys.stderr)
             bad = True
-    rows = [asdict(claim) for claim in found]
-    if options.format == "json":
+    return found, bad
+
+
+def _write(format: str, rows: Sequence[dict[str, Any]], kind: type) -> None:
+    if format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
-        table = csv.DictWriter(sys.stdout, [field.name for field in fields(Claim)], lineterminator="\n")
-        table.writeheader()
-        table.writerows({**row, "passed": "yes" if row["passed"] else "no"} for row in rows)
-    return 1 if bad or any(claim.rerun == "not confirmed" for claim in found) else 0
+        return
+    table = csv.DictWriter(sys.stdout, [field.name for field in fields(kind)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
 
 
 def _handout(options: argparse.Namespace) -> int:

@@ -24,18 +24,18 @@ class Chapter:
 
 
 CHAPTERS = (
-    Chapter("00", "Start here", 20, "00-start-here.ipynb"),
-    Chapter("01", "Network namespaces", 60, "01-network-namespaces.ipynb"),
-    Chapter("02", "veth and bridge", 65, "02-veth-and-bridge.ipynb"),
-    Chapter("03", "The Kubernetes network model", 60, "03-kubernetes-network-model.ipynb"),
-    Chapter("04", "What CNI is", 110, "04-what-cni-is.ipynb"),
-    Chapter("05", "From kubectl run to a pod IP", 100, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
-    Chapter("06", "Same node, across nodes", 110, "06-same-node-across-nodes.ipynb"),
+    Chapter("00", "Start here", 35, "00-start-here.ipynb"),
+    Chapter("01", "Network namespaces", 90, "01-network-namespaces.ipynb"),
+    Chapter("02", "veth and bridge", 100, "02-veth-and-bridge.ipynb"),
+    Chapter("03", "The Kubernetes network model", 75, "03-kubernetes-network-model.ipynb"),
+    Chapter("04", "What CNI is", 115, "04-what-cni-is.ipynb"),
+    Chapter("05", "From kubectl run to a pod IP", 105, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
+    Chapter("06", "Same node, across nodes", 155, "06-same-node-across-nodes.ipynb"),
     Chapter("07", "CNI plugins compared", 150, "07-cni-plugins-compared.ipynb"),
-    Chapter("08", "Network policy", 90, "08-network-policy.ipynb"),
-    Chapter("09", "Labs with kubectl", 80, "09-labs-with-kubectl.ipynb"),
-    Chapter("10", "Capstone: write your own CNI plugin", 220, "10-capstone.ipynb"),
-    Chapter("11", "The clinic: broken networks", 120, "11-clinic.ipynb"),
+    Chapter("08", "Network policy", 125, "08-network-policy.ipynb"),
+    Chapter("09", "Labs with kubectl", 85, "09-labs-with-kubectl.ipynb"),
+    Chapter("10", "Capstone: write your own CNI plugin", 230, "10-capstone.ipynb"),
+    Chapter("11", "The clinic: broken networks", 80, "11-clinic.ipynb"),
 )
 
 

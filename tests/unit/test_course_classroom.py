@@ -18,6 +18,7 @@ from labhelpers.course.__main__ import main
 from labhelpers.course.classroom.claims import claims
 from labhelpers.course.classroom.handout import without_solutions
 from labhelpers.course.classroom.notebook import calls, read
+from labhelpers.course.classroom.timing import Worked, worked
 from labhelpers.course.exercise import METADATA, Exercise, Todo
 
 CHAPTERS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]-*.ipynb"))
@@ -175,3 +176,47 @@ def test_handing_out_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_solution_inside_other_code_is_left_out_too() -> None:
     made = notebook(('print(solution("1.1"))', []), ("# no solution here", []), ("%%bash\nsolution", []))
     assert [cell.source for cell in without_solutions(made).cells] == ["# no solution here", "%%bash\nsolution"]
+
+
+def _at(time: str) -> dict[str, dict[str, str]]:
+    return {"execution": {"iopub.execute_input": time, "shell.execute_reply": time}}
+
+
+def _timed(folder: Path, *times: str | None) -> Path:
+    made = notebook(*((f"print({number})", []) for number in range(len(times))))
+    for cell, time in zip(made.cells, times, strict=True):
+        cell.metadata.update(_at(time) if time else {})
+    return saved(folder, made)
+
+
+def test_minutes_are_those_between_cells_in_the_order_they_ran(tmp_path: Path) -> None:
+    path = _timed(tmp_path, "2026-11-29T10:07:00.5Z", None, "2026-11-29T10:00:00Z", "2026-11-29T12:12:00.25+02:00")
+    assert worked(path, read(path)) == Worked(str(path), timed=3, cells=4, minutes=12)
+
+
+def test_of_a_break_fifteen_minutes_count(tmp_path: Path) -> None:
+    path = _timed(tmp_path, "2026-11-28T22:00:00Z", "2026-11-28T22:05:00Z", "2026-11-29T10:00:00Z")
+    assert worked(path, read(path)).minutes == 5 + 15
+
+
+@pytest.mark.parametrize("time", [None, "yesterday", "2026-11-29T10:00:00"])
+def test_a_notebook_without_times_has_no_minutes(tmp_path: Path, time: Any) -> None:
+    path = _timed(tmp_path, time, "2026-11-29T10:00:00Z")
+    assert worked(path, read(path)) == Worked(str(path), timed=1, cells=2, minutes=None)
+
+
+def test_minutes_as_csv_and_a_bad_file_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _timed(tmp_path, "2026-11-29T10:00:00Z", "2026-11-29T10:42:00Z", "2026-11-29T10:50:00Z")
+    assert main(["minutes", str(path), str(tmp_path / "gone.ipynb")]) == 1
+    said = capsys.readouterr()
+    assert list(csv.DictReader(io.StringIO(said.out))) == [
+        {"notebook": str(path), "timed": "3", "cells": "3", "minutes": "23"}
+    ]
+    assert "gone.ipynb" in said.err
+    assert main(["minutes", "--format", "json", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["minutes"] == 23
+
+
+def test_who_gets_a_handout_gets_nobodys_times(tmp_path: Path) -> None:
+    path = _timed(tmp_path, "2026-11-29T10:00:00Z")
+    assert all("execution" not in cell.metadata for cell in without_solutions(read(path)).cells)

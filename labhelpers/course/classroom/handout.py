@@ -22,13 +22,14 @@ __all__ = ["hand_out", "without_solutions"]
 def without_solutions(notebook: Any) -> Any:
     """A copy without cells that call ``solution``, and with no output in the others.
 
-    Outputs go too, so that all that a returned notebook shows was made by who returned it.
+    Outputs and times go too, so that all that a returned notebook shows was made by who returned it.
     """
     copied = copy.deepcopy(notebook)
     copied.cells = [cell for cell in copied.cells if cell.cell_type != "code" or not calls(cell.source, "solution")]
     for cell in copied.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+            cell.metadata.pop("execution", None)
     return copied
 
 
