@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from labhelpers.linux import (
     process,
     route,
     sysctl,
+    sysfs,
     veth,
 )
 from labhelpers.linux.changes import Changes
@@ -118,7 +118,8 @@ def _own_folders() -> None:
     names there, and the node's own /run/netns points to them.
     """
     libc.mount("", "/", flags=libc.MS_SLAVE | libc.MS_REC)
-    _mount_if_allowed(lambda: libc.mount("sysfs", "/sys", "sysfs"))
+    with suppress(OSError):  # a container may hide parts of /sys; the node then shows the sandbox's
+        sysfs.mount_own()
     stage = Path(_STAGE)
     stage.mkdir(parents=True, exist_ok=True)
     libc.mount("tmpfs", _STAGE, "tmpfs", options="mode=755")
@@ -133,11 +134,3 @@ def _own_folders() -> None:
             libc.mount("tmpfs", place, "tmpfs", options="mode=755")
             for name in inside:
                 Path(place, name).mkdir()
-
-
-def _mount_if_allowed(mount: Callable[[], None]) -> None:
-    """A container may lock /sys; the node then shows the sandbox's, which nothing depends on."""
-    try:
-        mount()
-    except OSError:
-        pass

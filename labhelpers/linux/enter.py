@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from labhelpers.linux import libc
+from labhelpers.linux import libc, sysfs
 from labhelpers.linux.interrupt import held
 
 __all__ = ["in_own_thread", "like_ip_netns_exec", "like_nsenter"]
@@ -49,10 +50,8 @@ def like_ip_netns_exec(fd: int, name: str) -> None:
         return
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount("", "/", flags=libc.MS_SLAVE | libc.MS_REC)
-    try:
-        libc.mount(name, "/sys", "sysfs")
-    except OSError:  # a container with a locked /sys: its own stays visible
-        pass
+    with suppress(OSError):  # a container that hides parts of /sys: its own stays visible
+        sysfs.mount_own(name)
     for file in Path("/etc/netns", name).glob("*"):
         target = Path("/etc", file.name)
         if target.exists():

@@ -62,7 +62,7 @@ def mount_all() -> list[str]:
     for folder in map(os.path.expanduser, ("~/.kube", "~/.minikube")):
         if os.path.isdir(folder):
             _writable(folder, notes, {}, ())
-    _mount_sys(notes)
+    _mount_sys()
     return notes
 
 
@@ -126,15 +126,25 @@ def _writable(top: str, notes: list[str], files: dict[str, str], folders: tuple[
         notes.append(f"{top} is not writable: {error.strerror}")
 
 
-def _mount_sys(notes: list[str]) -> None:
-    """A sysfs that shows the sandbox's own interfaces."""
+def _mount_sys() -> None:
+    """A sysfs that shows the sandbox's own interfaces.
+
+    Over a container's read-only /sys the kernel allows only a read-only one.  That must not stay there: ``ip netns
+    exec`` copes with a read-only /sys of others, not with one of ours.  So only its folders of interfaces stay.
+    """
     try:
         mount("sysfs", "/sys", "sysfs", _QUIET)
+        return
     except OSError:
-        # not even read-only: the machine hides parts of /sys, and much would fail later
-        mount("sysfs", "/sys", "sysfs", _QUIET | MS_RDONLY)
-        umount("/sys")  # `ip netns exec` copes with a read-only /sys of others, not with one of ours
-        notes.append("/sys/class/net shows the interfaces outside the sandbox")
+        pass
+    folders = filter(os.path.isdir, ("/sys/class/net", "/sys/devices/virtual/net"))
+    below = {folder: os.open(folder, os.O_PATH) for folder in folders}
+    # refused if the machine hides parts of /sys, and much would fail later
+    mount("sysfs", "/sys", "sysfs", _QUIET | MS_RDONLY)
+    for folder, fd in below.items():
+        mount(folder, f"/proc/self/fd/{fd}", flags=MS_BIND)
+        os.close(fd)
+    umount("/sys")
 
 
 def mount_proc() -> None:

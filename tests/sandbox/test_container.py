@@ -46,13 +46,34 @@ def test_etc_without_an_overlay(family: Family) -> None:
     assert _run(FILES_BOUND_INTO_ETC, script).splitlines() == ["tmpfs", "1", "0", "root", "nameserver 10.0.0.53"]
 
 
+#: of a pod as seen from inside, of its node, and from a namespace that is entered from the node
+HELPERS_SEE = """
+from labhelpers.lab import Lab
+lab = Lab()
+node = lab.node("node-1")
+pod = node.pod("pod-a")
+number = int(pod.run("cat /sys/class/net/eth0/iflink").stdout)
+print(number == node.links()["veth-pod-a"].index)
+print("veth-pod-a" in node.run("ls /sys/class/net").stdout.split())
+print(node.run("ip netns exec pod-a ls /sys/class/net").stdout.split())
+print(pod.run("ip netns exec red ls /sys/class/net").stdout.split())
+"""
+
+
 def test_a_sys_that_may_only_be_read(family: Family) -> None:
-    script = """
+    script = f"""
     echo "$POD_NETWORKING_SANDBOX_NOTES"
+    ip link add left type veth peer right
+    ls /sys/class/net
+    cat /sys/class/net/left/iflink
     ip netns add red
     ip netns exec red ls /sys/class/net
+    {sys.executable} -c '{HELPERS_SEE}'
     """
-    assert _run(READ_ONLY_SYS, script).splitlines() == ["/sys/class/net shows the interfaces outside the sandbox", "lo"]
+    notes, *seen = _run(READ_ONLY_SYS, script).splitlines()
+    assert notes == ""
+    assert seen[:5] == ["left", "lo", "right", "2", "lo"]
+    assert seen[5:] == ["True", "True", "['eth0', 'lo']", "['lo']"]
 
 
 @pytest.mark.parametrize("folder", ["/opt", "/var/lib"])
