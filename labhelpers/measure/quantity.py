@@ -29,6 +29,11 @@ class Quantity:
     #: is it about the course's own programs and not about how packets travel, so that it ranks nobody?
     of_the_model: bool = False
 
+    @property
+    def arrow(self) -> str:
+        """For the head of a narrow column: ``↑`` if more is better, ``↓`` if less is."""
+        return "↑" if self.more_is_better else "↓"
+
     def words(self, value: float) -> str:
         """A number with its unit: ``9.81 Gbit/s``.  Three digits; more would be noise."""
         return f"{value:.3g} {self.unit}" if value < 1000 else f"{value:.0f} {self.unit}"

@@ -23,9 +23,9 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((_heading(one), *(spread_words(spread) for spread in found), noise))
     lines = {line.network: line for line in comparison.properties}
     for title, part in (
-        ("policies: connections as they ought to be", "policy"),
+        ("policies: connections as they ought to be, more is better", "policy"),
         ("on the wire between nodes", "wire"),
-        ("flow log: questions answered", "observed"),
+        ("flow log: questions answered, more is better", "observed"),
         ("flow log: not answered", "unseen"),
     ):
         texts = [str(getattr(lines[name], part)) if name in lines else _NONE for name in names]
@@ -33,9 +33,17 @@ def comparison_table(comparison: Comparison) -> Table:
             rows.append((title, *(text or _NONE for text in texts), ""))
     if comparison.stand_ins:
         rows.append(("not ranked", *(comparison.stand_ins.get(name, "") for name in names), ""))
-    title = f"Measured in one run, {comparison.rounds} rounds of {comparison.seconds} s"
+    rounds = "one round" if comparison.rounds == 1 else f"{comparison.rounds} rounds"
+    title = f"Measured in one run, {rounds} of {comparison.seconds} s"
     left_out = "".join(f"; {name} left out: {why}" for name, why in comparison.left_out.items())
-    return Table(title + left_out, ("", *names, "A/A"), tuple(rows))
+    columns = ("", *names, "A/A")
+    # of some quantities a bare cable has none: then it and its A/A are no columns
+    kept = [i for i, name in enumerate(columns) if name in comparison.networks or _says_something(rows, i)]
+    return Table(title + left_out, tuple(columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
+
+
+def _says_something(rows: list[tuple[str, ...]], column: int) -> bool:
+    return any(row[column] not in ("", _NONE) for row in rows)
 
 
 def _heading(quantity: Quantity) -> str:

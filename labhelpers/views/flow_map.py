@@ -220,5 +220,5 @@ def _name(name: str) -> str:
 
 def _words(protocol: str, port: int, forwarded: int, dropped: int) -> str:
     what = f"{protocol} {port}" if port else protocol
-    parts = (f"{forwarded}×" if forwarded else "", f"{dropped}× dropped" if dropped else "")
+    parts = (f"{forwarded}× forwarded" if forwarded else "", f"{dropped}× dropped" if dropped else "")
     return f"{what}: {', '.join(filter(None, parts))}"

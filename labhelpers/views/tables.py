@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,6 +13,7 @@ from labhelpers.linux.packet import Packet
 from labhelpers.linux.records import FdbEntry, Link, Neighbour, Route, Rows, Rule
 from labhelpers.networks.about import About
 from labhelpers.networks.route import Leg
+from labhelpers.trace.flows.flow import PROTOCOLS
 from labhelpers.trace.hop import Hop
 
 __all__ = ["Table", "table_of"]
@@ -56,6 +58,11 @@ class Table:
 def _number(value: float) -> str:
     """Three digits: more would be noise."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _protocol(number: int) -> str:
+    """``TCP``; 0 stands for any."""
+    return PROTOCOLS.get(number, str(number)) if number else "any"
 
 
 def _state(link: Link) -> str:
@@ -159,20 +166,38 @@ _BY_NAME: dict[str, dict[str, Cell]] = {
         "reason": lambda row: row.reason,
         "seen by": lambda row: row.node,
     },
+    "labhelpers.networks.cilium.ebpf.show.PolicyLine": {
+        "subject": lambda row: row.subject,
+        "direction": lambda row: row.direction,
+        "remote": lambda row: row.remote or "any",
+        "protocol": lambda row: _protocol(row.protocol),
+        "port": lambda row: row.port,
+        "policy": lambda row: row.policy,
+        "rule": lambda row: row.rule,
+        "packets": lambda row: row.packets,
+        "bytes": lambda row: row.bytes,
+    },
+    "labhelpers.networks.cilium.datapath.Service": {
+        "name": lambda row: row.name,
+        "address": lambda row: row.address,
+        "port": lambda row: row.port,
+        "protocol": lambda row: _protocol(row.protocol),
+        "backends": lambda row: ", ".join(f"{address}:{port}" for address, port in row.backends) or "none",
+    },
     "labhelpers.measure.standing.Standing": {
         "place": lambda row: row.place,
         "network": lambda row: row.network,
         "median": lambda row: f"{_number(row.value)} {row.unit}",
-        "from": lambda row: _number(row.low),
-        "to": lambda row: _number(row.high),
-        "to bare veth": lambda row: f"{row.ratio:.2f}" if row.ratio else "",
+        "smallest": lambda row: _number(row.low),
+        "largest": lambda row: _number(row.high),
+        "× bare veth": lambda row: f"{row.ratio:.2f}" if row.ratio else "",
         "note": lambda row: row.note,
     },
     "labhelpers.measure.properties.Properties": {
         "network": lambda row: row.network,
-        "policies: as they ought to be": lambda row: row.policy,
+        "policies as they ought to be: more is better": lambda row: row.policy,
         "on the wire between nodes": lambda row: row.wire,
-        "flow log answers": lambda row: row.observed,
+        "flow log answers: more is better": lambda row: row.observed,
         "it does not say": lambda row: row.unseen,
         "note": lambda row: row.stand_in,
     },
@@ -195,4 +220,9 @@ def table_of(rows: Rows[Any] | Iterable[Any], caption: str = "") -> Table:
 
 def _plain(kind: type) -> dict[str, Cell]:
     """Every field, for a record this module does not know."""
-    return {field.name: (lambda row, name=field.name: getattr(row, name)) for field in fields(kind)}  # type: ignore[misc]
+    return {field.name.replace("_", " "): partial(_field, field.name) for field in fields(kind)}
+
+
+def _field(name: str, row: object) -> object:
+    value = getattr(row, name)
+    return _protocol(value) if name == "protocol" and isinstance(value, int) else value

@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from labhelpers.errors import NotFound
 from labhelpers.lab.progress import Progress
 from labhelpers.linux.records import Rows
-from labhelpers.measure import Comparison, Properties
+from labhelpers.measure import QUANTITIES, Comparison, Properties
 from labhelpers.measure.entrant import entrants
 from labhelpers.measure.standing import Spread, places
 from labhelpers.networks import Calico, Flannel
@@ -100,6 +100,7 @@ def test_a_comparison_is_shown_as_a_table_with_spread_noise_and_what_was_left_ou
         "20", "10.5 (10–11)", "7 (6–8)", "8 (7–9)", "1.5 (1–2)", "1.10"
     )  # fmt: skip
     assert rows["state in the kernel, lines/pod, less is better"] == ("–", "4", "–", "–", "2", "")
+    assert [QUANTITIES[one].arrow for one in ("throughput", "lines")] == ["↑", "↓"]
     assert rows["on the wire between nodes"][1] == "in VXLAN, readable"
     assert rows["not ranked"] == ("", "", "", "", "user space", "")
     text = comparison_text(comparison())
@@ -114,8 +115,8 @@ def test_a_notebook_shows_a_comparison_and_its_records() -> None:
     assert data["text/html"] == comparison_html(comparison())
     assert data["text/plain"] == comparison_text(comparison())
     standing = str(table_of(comparison().standing("throughput")))
-    assert "place        network    median       from  to  to bare veth  note" in standing
-    assert "policies: as they ought to be" in str(table_of(comparison().properties))
+    assert "place        network    median       smallest  largest  × bare veth  note" in standing
+    assert "policies as they ought to be: more is better" in str(table_of(comparison().properties))
 
 
 def test_a_picture_has_a_point_and_an_interval_for_each_and_hollow_ones_stand_in() -> None:

@@ -12,6 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from labhelpers.conformance import Row
 from labhelpers.errors import BadInput
 from labhelpers.linux.records import FdbEntry, Route, Rows, Rule
+from labhelpers.networks.cilium.datapath import Service
+from labhelpers.networks.cilium.ebpf.show import FlowLine, PolicyLine
 from labhelpers.topology import NamespaceState, Snapshot, diff
 from labhelpers.views import Table, bars, table_of
 from labhelpers.views.ascii import describe
@@ -110,6 +112,16 @@ def test_a_table_leaves_out_what_is_empty_in_every_row() -> None:
     assert str(table_of(routes)) == (
         "routes\ndestination  via       interface\ndefault      10.0.1.1  eth0\n10.0.1.0/24            eth0"
     )
+
+
+def test_the_tables_of_ciliums_model_have_words_for_numbers() -> None:
+    shop = Service("default/shop", "10.96.0.10", 80, 6, (("10.0.1.3", 80), ("10.0.2.2", 80)))
+    assert str(table_of([shop])).endswith("80    TCP       10.0.1.3:80, 10.0.2.2:80")
+    anybody = PolicyLine(23671, "ingress", 0, 0, "any", "default/open", 1, 2, 3)
+    assert "23671    ingress    any     any       any   default/open" in str(table_of([anybody]))
+    flow = FlowLine("10.0.1.3", 5000, "10.0.2.2", 53, 17, 2, 120, "new", 0)
+    assert table_of([flow]).columns[:5] == ("source", "source port", "destination", "destination port", "protocol")
+    assert table_of([flow]).rows[0][4] == "UDP"
 
 
 def test_printed_in_a_notebook_records_are_the_same_table() -> None:

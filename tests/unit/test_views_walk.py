@@ -339,6 +339,14 @@ def test_side_by_side_has_both_in_their_order() -> None:
     assert both._repr_mimebundle_() == {"text/html": html, "text/plain": repr(both)}
 
 
+def test_side_by_side_says_which_is_which() -> None:
+    named: dict[str, Walk | Topology] = {"a <first>": dead(), "second": Topology(two_nodes())}
+    both = side_by_side(**named)
+    assert repr(both) == f"a <first>\n\n{walk_text(dead())}\n\n\nsecond\n\n{Topology(two_nodes())!r}"
+    html = both._repr_html_()
+    assert html.index("a &lt;first&gt;") < html.index("failed: ") < html.index("second") < html.index('<img alt="')
+
+
 def test_side_by_side_has_pictures_too() -> None:
     both = side_by_side(Topology(Snapshot()), Topology(two_nodes()))
     assert repr(both).endswith(f"\n\n\n{Topology(two_nodes())!r}")
