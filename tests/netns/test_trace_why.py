@@ -121,6 +121,12 @@ BROKEN: dict[str, tuple[Callable[[Lab], object], dict[str, Any], str, str, str]]
         "The switch underlay/br0 has 0a:58:c0:a8:01:0b noted behind node-1, where the packet came in, and sends "
         "nothing back there.",
     ),
+    "a node has a MAC noted behind another pod's port": (
+        node("bridge fdb replace 0a:58:0a:00:02:0a dev veth-pod-d master static sticky", "node-2"), {},
+        "fdb", "node-2/cni0",
+        "The switch node-2/cni0 has 0a:58:0a:00:02:0a noted behind veth-pod-d. pod-c/eth0, whose address that is, is "
+        "behind veth-pod-c.",
+    ),
     "nobody listens on a TCP port": (
         lambda lab: None, {"tcp": 81}, "nobody listens", "pod-c/eth0", "Nobody listens on TCP port 81 of pod-c.",
     ),
@@ -271,6 +277,24 @@ def test_a_forwarding_entry_is_missing() -> None:
     assert seen.why
     assert (seen.why.kind, seen.why.place) == ("fdb", "node-1/flannel.1")
     assert "node-1 does not know behind which node 02:" in seen.why.what
+
+
+def test_a_forwarding_entry_leads_to_nobody() -> None:
+    lab = checkpoint("06")
+    try:
+        with Vxlan(lab):
+            assert walk("pod-a", "pod-c")
+            entry = next(one for one in lab["node-1"].fdb() if one.device == "flannel.1" and one.destination)
+            shell(f"bridge fdb replace {entry.mac} dev flannel.1 dst 192.168.1.99 self permanent", "node-1")
+            seen = walk("pod-a", "pod-c", timeout=0.4)
+    finally:
+        lab.reset()
+    assert seen.why
+    assert (seen.why.kind, seen.why.place) == ("fdb", "node-1/flannel.1")
+    assert seen.why.what == (
+        f"flannel.1 of node-1 has {entry.mac} noted behind 192.168.1.99, and no interface of the lab has that address."
+    )
+    assert "node-1 asked on eth0 who has 192.168.1.99, and nobody answered" in seen.why.evidence
 
 
 VXLAN_DEATHS: dict[str, tuple[str, str, str, str, str]] = {

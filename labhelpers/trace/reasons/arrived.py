@@ -42,15 +42,20 @@ def at_tunnel_end(evidence: Evidence) -> Why | None:
     here = last.namespace
     if not evidence.has_address(here, packet["destination"]):
         return None
-    words = _vxlan(evidence, last) or _ip_in_ip(evidence, last) or _wireguard(last)
+    words = _vxlan(evidence, last) or _ip_in_ip(evidence, last)
     refused = [
         f"{hop.namespace} sent the ICMP error: {header['meaning']}"
         for hop in evidence.errors
         for header in hop.headers
         if header.protocol == "ICMP" and not header.quoted
     ]
+    question = (
+        f"Do {here} and the sender know each other's keys, and which addresses may come from there?"
+        if last.header("WireGuard") is not None
+        else ""
+    )
     return Why(f"{here} got the tunnel's packet and did not take out what is inside{words}.", "tunnel", last.place,
-               tuple(refused))  # fmt: skip
+               tuple(refused), question)  # fmt: skip
 
 
 def _vxlan(evidence: Evidence, last: Hop) -> str:
@@ -87,9 +92,3 @@ def _ip_in_ip(evidence: Evidence, last: Hop) -> str:
     if not ends:
         return ": it has no tunnel device for IP in IP"
     return "" if ends[0].up else f": {ends[0].name} is down"
-
-
-def _wireguard(last: Hop) -> str:
-    if last.header("WireGuard") is None:
-        return ""
-    return ": do both nodes know each other's keys, and which addresses may come from there?"

@@ -11,8 +11,10 @@ __all__ = ["icmp", "nobody_listens", "rule", "table_full", "vanished"]
 
 def vanished(evidence: Evidence) -> Why | None:
     """The target's namespace, or one on the way, ended while the packet was on its way."""
-    gone = [name for name, one in evidence.namespaces.items() if name in evidence.map.states and not one.exists]
     here = evidence.last
+    next_cable = evidence.map.peers.get((here.namespace, here.device)) if here else None
+    on_the_way = {evidence.target, *(hop.namespace for hop in evidence.hops), next_cable[0] if next_cable else ""}
+    gone = [name for name, one in evidence.namespaces.items() if name in on_the_way and not one.exists]
     if not gone:
         return None
     name = evidence.target if evidence.target in gone else gone[0]

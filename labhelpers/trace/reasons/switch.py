@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labhelpers.linux.fdb import EVERYBODY
 from labhelpers.trace.evidence import Evidence
 from labhelpers.trace.hop import Hop, Why
 from labhelpers.trace.reasons.down import switched_off
@@ -18,24 +19,35 @@ def tunnel(evidence: Evidence) -> Why | None:
     here, device = last.namespace, last.device
     ethernet = last.header("Ethernet")
     state = evidence.map.states[here]
-    known = {entry.mac for entry in state.fdb if entry.device == device and entry.destination}
+    known = {entry.mac: entry.destination for entry in state.fdb if entry.device == device and entry.destination}
     counted = evidence.grew(here, f"{device}.tx_drop", f"{device}.tx_errs", f"{device}.tx_carrier")
-    if ethernet and not {ethernet["destination"], "00:00:00:00:00:00"} & known:
-        return Why(
-            f"{here} does not know behind which node {ethernet['destination']} is: {device} has no FDB entry for it.",
-            "fdb", last.place, counted, f"`bridge -n {here} fdb show dev {device}` shows those it has.",
-        )  # fmt: skip
+    if ethernet is None:
+        return None
+    mac, how = ethernet["destination"], f"`bridge -n {here} fdb show dev {device}` shows those it has."
+    if not {mac, EVERYBODY} & known.keys():
+        words = f"{here} does not know behind which node {mac} is: {device} has no FDB entry for it."
+        return Why(words, "fdb", last.place, counted, how)
+    remote = known.get(mac, "")
+    if remote and remote not in evidence.map.addresses:
+        words = f"{device} of {here} has {mac} noted behind {remote}, and no interface of the lab has that address."
+        said = (
+            (f"{here} asked on {asked} who has {remote}, and nobody answered",)
+            if (asked := evidence.no_answer_from(here, remote))
+            else ()
+        )
+        return Why(words, "fdb", last.place, (*said, *counted), how)
     return None
 
 
 def bridge(evidence: Evidence) -> Why | None:
     """It is in a switch, and no port was the right one."""
     last = evidence.last
-    if last is None or last.direction == "out":
+    if last is None:
         return None
     here = last.namespace
-    bridge = evidence.map.masters.get((here, last.device))
-    if bridge is None:
+    routed_into = last.direction == "out" and evidence.map.kinds.get((here, last.device)) == "bridge"
+    bridge = last.device if routed_into else evidence.map.masters.get((here, last.device))
+    if bridge is None or (last.direction == "out" and not routed_into):
         return None
     switch = evidence.link(here, bridge)
     if switch and not switch.up:
@@ -49,6 +61,8 @@ def bridge(evidence: Evidence) -> Why | None:
             "nothing back there.",
             "fdb", last.place, (), f"`bridge -n {here} fdb show br {bridge}` shows what it has noted.",
         )  # fmt: skip
+    if elsewhere := _behind_another_port(evidence, last, bridge, mac, noted):
+        return elsewhere
     if mac not in evidence.map.macs:
         return Why(
             f"No interface that the switch {here}/{bridge} reaches has the MAC address {mac}.", "mac", last.place,
@@ -73,6 +87,22 @@ def bridge(evidence: Evidence) -> Why | None:
                 if not far.up:
                     return Why(f"{'/'.join(peer)} is down.", "down", f"{here}/{port.name}")
     return None
+
+
+def _behind_another_port(evidence: Evidence, last: Hop, bridge: str, mac: str, noted: list[str]) -> Why | None:
+    """The switch has it noted behind one port, and the cable of another leads to it."""
+    here = last.namespace
+    namespace, _, device = evidence.map.macs.get(mac, "").partition("/")
+    right = evidence.map.peers.get((namespace, device))
+    if not noted or right is None or right[0] != here or right[1] in noted:
+        return None
+    if evidence.map.masters.get(right) != bridge:
+        return None
+    return Why(
+        f"The switch {here}/{bridge} has {mac} noted behind {noted[0]}. {namespace}/{device}, whose address that is, is "
+        f"behind {right[1]}.",
+        "fdb", last.place, (), f"`bridge -n {here} fdb show br {bridge}` shows what it has noted.",
+    )  # fmt: skip
 
 
 def _is_cut_later(evidence: Evidence, last: Hop) -> bool:
