@@ -99,8 +99,8 @@ def _behind_another_port(evidence: Evidence, last: Hop, bridge: str, mac: str, n
     if evidence.map.masters.get(right) != bridge:
         return None
     return Why(
-        f"The switch {here}/{bridge} has {mac} noted behind {noted[0]}. {namespace}/{device}, whose address that is, is "
-        f"behind {right[1]}.",
+        f"The switch {here}/{bridge} has {mac} noted behind {noted[0]}. "
+        f"{namespace}/{device}, whose address that is, is behind {right[1]}.",
         "fdb", last.place, (), f"`bridge -n {here} fdb show br {bridge}` shows what it has noted.",
     )  # fmt: skip
 
