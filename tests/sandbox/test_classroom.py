@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -222,15 +223,58 @@ def test_chapters_are_written_as_the_learner_and_never_through_a_link(monkeypatc
             asyncio.run(config.Spawner.pre_spawn_hook(spawner))
 
 
-def test_the_values_for_kubernetes_are_what_the_sandbox_needs() -> None:
-    values = yaml.safe_load((CLASSROOM / "values.yaml").read_text())
+@pytest.fixture(scope="module")
+def values() -> Any:
+    return yaml.safe_load((CLASSROOM / "values.yaml").read_text())
+
+
+def test_a_pod_has_what_the_sandbox_needs_and_no_more(values: Any) -> None:
     c = SimpleNamespace(KubeSpawner=SimpleNamespace())
     exec(values["hub"]["extraConfig"]["sandbox"], {"c": c})
     context = c.KubeSpawner.container_security_context
-    assert context["privileged"] is False and context["runAsUser"] == 1000
+    # tests/sandbox/test_container.py starts a sandbox with these
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert (context["privileged"], context["allowPrivilegeEscalation"]) == (False, False)
     assert context["procMount"] == "Unmasked"
+    learner = values["singleuser"]
     # Kubernetes refuses an unmasked /proc in a pod that shares the node's users
-    assert values["singleuser"]["extraPodConfig"] == {"hostUsers": False}
-    assert {"limit", "guarantee"} == set(values["singleuser"]["memory"]) == set(values["singleuser"]["cpu"])
-    (file,) = values["singleuser"]["extraFiles"].values()
-    assert file["data"]["KernelSpecManager"]["allowed_kernelspecs"] == ["pod-networking"]
+    assert learner["extraPodConfig"] == {"hostUsers": False}
+    # the chart's default is a privileged container in each pod
+    assert learner["cloudMetadata"] == {"blockWithIptables": False} and learner["networkPolicy"]["enabled"]
+    assert {"limit", "guarantee"} == set(learner["memory"]) == set(learner["cpu"])
+
+
+def test_a_pod_offers_what_the_hub_on_one_machine_offers(values: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLASSROOM_PASSWORD", PASSWORD)
+    one_machine = PyFileConfigLoader(str(CLASSROOM / "jupyterhub_config.py")).load_config()
+    learner, settings = values["singleuser"], values["hub"]["config"]
+    assert set(one_machine.Spawner.args) - {"--allow-root"} < set(learner["cmd"])
+    assert learner["defaultUrl"] == one_machine.Spawner.default_url
+    assert settings["JupyterHub"]["authenticator_class"] == one_machine.JupyterHub.authenticator_class
+    assert settings["Authenticator"]["allow_all"] is one_machine.Authenticator.allow_all is True
+
+
+def test_the_course_is_where_no_volume_hides_it(values: Any, tmp_path: Path) -> None:
+    (build,) = re.findall(r"    repo2docker (.*?) \.\n", (CLASSROOM / "README.md").read_text(), re.DOTALL)
+    options = dict(re.findall(r"--([a-z-]+) ([^- \\]\S*)", build))
+    learner = values["singleuser"]
+    home, course = learner["storage"]["homeMountPath"], options["target-repo-dir"]
+    assert home == f"/home/{options['user-name']}" and not course.startswith(home)
+    assert f"--ServerApp.root_dir={home}" in learner["cmd"]
+    assert options["image-name"] == f"{learner['image']['name']}:{learner['image']['tag']}"
+    assert f'"runAsUser": {options["user-id"]},' in values["hub"]["extraConfig"]["sandbox"]
+    # what Kubernetes runs when the container has started, with the clone for the image's folder
+    command = learner["lifecycleHooks"]["postStart"]["exec"]["command"]
+    assert command[2].count(f"{course}/") == 1
+    hook = [*command[:2], command[2].replace(course, str(CLASSROOM.parent))]
+    environment = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    chapters = tmp_path / "pod-networking"
+    for _ in range(2):
+        subprocess.run(hook, check=True, env=environment, cwd=CLASSROOM.parent, stdout=subprocess.DEVNULL)
+        assert len(list(chapters.iterdir())) == 12
+        next(chapters.iterdir()).write_text("a learner's work")
+    assert "a learner's work" in [one.read_text() for one in chapters.iterdir()]
+    shutil.rmtree(chapters)
+    chapters.symlink_to("nowhere")
+    subprocess.run(hook, check=True, env=environment, cwd=CLASSROOM.parent)
+    assert not chapters.exists()

@@ -76,6 +76,19 @@ def test_a_sys_that_may_only_be_read(family: Family) -> None:
     assert seen[5:] == ["True", "True", "['eth0', 'lo']", "['lo']"]
 
 
+def test_a_container_needs_no_capability_and_no_new_privileges(family: Family) -> None:
+    """What classroom/values.yaml gives to a learner's pod."""
+    learner = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--keep-caps"]
+    nothing = ["--no-new-privs", *(f"--{kind}=-all" for kind in ("bounding-set", "inh-caps", "ambient-caps"))]
+    prefix = [*machine(FILES_BOUND_INTO_ETC + READ_ONLY_SYS), *learner, "setpriv", *nothing, "--"]
+    done = subprocess.run([*prefix, "grep", "CapBnd\\|NoNewPrivs", "/proc/self/status"], capture_output=True, text=True)
+    assert done.stdout.split() == ["CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
+    script = f"ip netns add red; ip netns; {sys.executable} -c '{HELPERS_SEE}'"
+    done = subprocess.run([*prefix, *RUN, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["red", "True", "True", "['eth0', 'lo']", "['lo']"]
+
+
 @pytest.mark.parametrize("folder", ["/opt", "/var/lib"])
 def test_a_folder_that_is_a_file_system_of_its_own(family: Family, folder: str) -> None:
     prepare = f"mount -t tmpfs tmpfs {folder}; mkdir -p {folder}/there; touch {folder}/there/file"
