@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from labhelpers.linux.headers import Header, decode
 from labhelpers.linux.probe import Probe
@@ -36,6 +37,7 @@ def sightings(recorded: Iterable[Seen], probe: Probe, source: int) -> list[Sight
 
 def hops(found: Sequence[Sighting], map: Map) -> list[Hop]:
     """The hops of a conversation, in the order of time."""
+    found = _settled(found, map)
     parts, astray, names = _parts(found), _astray(found, map), _Again()
     last: dict[tuple[str, int], Hop] = {}
     first_part: dict[str, set[str]] = defaultdict(
@@ -54,6 +56,29 @@ def hops(found: Sequence[Sighting], map: Map) -> list[Hop]:
             first_part[packet].add(hop.place)
         walked.append(hop)
     return walked
+
+
+def _settled(found: Sequence[Sighting], map: Map) -> list[Sighting]:
+    """The sightings of one moment in the order in which the packet passes: along the cable, within the namespace, on.
+
+    A packet keeps the time at which it came in while programs hand it from one interface to another.
+    """
+    ordered: list[Sighting] = []
+    for _, group in groupby(found, key=lambda one: (one.seen.stamp, one.packet, one.start)):
+        left = list(group)
+        while left:
+            at = ordered[-1].seen if ordered else left[0].seen
+            plugged = map.peers.get((map.names[at.namespace], at.device))
+            following = min(
+                left,
+                key=lambda one: (
+                    (map.names[one.seen.namespace], one.seen.device) != plugged,
+                    one.seen.namespace != at.namespace,
+                ),
+            )
+            left.remove(following)
+            ordered.append(following)
+    return ordered
 
 
 def _hop(one: Sighting, map: Map, packet: str, part: str, astray: bool) -> Hop:

@@ -469,6 +469,16 @@ def test_a_walk_says_which_program_dropped_the_packet(made: EbpfLab) -> None:
         assert (seen.why.kind, seen.why.kernel_says) == ("program", "tc ingress")
 
 
+def test_a_walk_ends_in_the_pods_although_programs_hand_the_packet_over_within_one_moment(made: EbpfLab) -> None:
+    made.enforce([])
+    source, target = strangers(made)
+    hops = walk(source, target).hops
+    inner = "cilium_vxlan" if made.tunnel else "eth0"
+    for pod, packet in ((target, "request"), (source, "reply")):
+        *_, before, last = [hop.place for hop in hops if hop.packet == packet]
+        assert (before, last) == (f"{pod.node.name}/{inner}", f"{pod.name}/eth0")
+
+
 def neighbours(made: EbpfLab) -> tuple[CniPod, CniPod]:
     """Two pods of one node."""
     web = made.pods["blog/web"]
