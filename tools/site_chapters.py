@@ -23,6 +23,14 @@ _IMAGE = re.compile(r'<img alt="(?P<words>[^"]*)" src="data:image/svg\+xml;base6
 _PAGE = re.compile(r"\]\((?=[\w-]+\.md\))")
 #: two variables are white in the light theme: the card, which is the first rectangle, and interfaces
 _CARD = 'rx="6" fill="#ffffff"'
+#: below a chapter's title: what its text says of running cells is not true of a page
+_NOTE = """
+```{note}
+This page is a recording. Pictures of networks can be clicked, a walk that has a picture can be stepped through, and
+what answers a prediction is folded until you open it. What the text says of running cells, of menus and of keys holds
+when you [run it yourself](../index.md#run-it-yourself).
+```
+"""
 _NAMES = {colour: name for name, colour in LIGHT.items() if name != "background"}
 
 
@@ -33,6 +41,8 @@ def page(path: Path) -> Any:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":  # in the clone these pages are beside the chapters; on the site they are above
             cell.source = _PAGE.sub("](../", cell.source)
+    first = notebook.cells[0]
+    first.source = re.sub(r"^# .*$", lambda title: f"{title[0]}\n{_NOTE}", first.source, count=1, flags=re.M)
     _fold_answers(notebook.cells)
     for data in _shown(notebook):
         data["text/html"] = pictures(data["text/html"])

@@ -83,6 +83,14 @@ function walk(root, story) {
   root.prepend(controls);
   root.append(words);
 
+  // On a phone the picture is wider than the window: push it to where the packet is.
+  function pushTo(box) {
+    const stage = root.querySelector(".pn-stage");
+    if (!box || stage.scrollWidth <= stage.clientWidth) return;
+    const [there, seen] = [box.getBoundingClientRect(), stage.getBoundingClientRect()];
+    stage.scrollLeft += there.x + there.width / 2 - (seen.x + seen.width / 2);
+  }
+
   function go(number) {
     position = Math.max(0, Math.min(number, last));
     root.classList.add("pn-going");
@@ -100,6 +108,7 @@ function walk(root, story) {
       wire.classList.toggle("pn-passed", steps.has(`${a} ${b}`) || steps.has(`${b} ${a}`));
     }
     hops.forEach((one, index) => one.row.classList.toggle("pn-now", index === position));
+    pushTo(box);
     const place = hop.row.cells[1].innerText.replace("\n", ", ");
     const headers = hop.row.cells[2]?.cloneNode(true).childNodes ?? [];
     words.replaceChildren(element("b", {}, `${hop.packet}, hop ${hop.row.cells[0].textContent}: `), place, ...headers);

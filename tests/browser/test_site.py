@@ -13,6 +13,8 @@ from tools.site import build
 
 A_CHAPTER = "chapters/06-same-node-across-nodes.html"
 WIDTH = 1280
+PHONE = 390
+PAPER = 718  # pixels: A4 without margins of 10 mm
 expect.set_options(timeout=60_000)  # milliseconds; a busy machine
 
 
@@ -77,7 +79,35 @@ def test_the_first_page_leads_to_every_chapter(page: Page, site: Path) -> None:
 @pytest.mark.parametrize("name", ["index.html", A_CHAPTER, "cheat-sheet.html", "reference.html", "design.html"])
 def test_nothing_is_wider_than_the_window(page: Page, site: Path, name: str) -> None:
     opened(page, site, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH
+    for width in (WIDTH, PHONE):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("name", [A_CHAPTER, "cheat-sheet.html", "design.html"])
+def test_on_paper_nothing_is_cut_off_or_covered(page: Page, site: Path, name: str) -> None:
+    """Paper cannot be scrolled: each table ends inside the page, and what is fixed to the window is gone."""
+    opened(page, site, name)
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    tables = page.locator("article table:visible")
+    assert tables.count() > 0
+    ends = tables.evaluate_all("tables => tables.map(table => table.getBoundingClientRect().right)")
+    assert max(ends) <= PAPER
+    expect(page.locator(".skip-to-content")).to_be_hidden()
+
+
+def test_on_a_phone_the_picture_is_pushed_to_the_packet(page: Page, site: Path) -> None:
+    page.set_viewport_size({"width": PHONE, "height": 800})
+    opened(page, site, A_CHAPTER)
+    page.locator("details:has(.pn-player) > summary").first.click()
+    player = page.locator(".pn-player").first
+    for _ in range(10):
+        player.get_by_role("button", name="Step").click()
+    here = player.locator(".pn-box.pn-here")
+    expect(here).to_have_attribute("data-id", "pod-c/eth0")
+    expect(here.locator("rect")).to_be_in_viewport(ratio=0.99)
 
 
 def test_a_click_on_a_box_says_what_the_kernel_said(page: Page, site: Path) -> None:

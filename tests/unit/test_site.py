@@ -72,6 +72,13 @@ def test_no_picture_of_any_chapter_keeps_colours_of_one_theme() -> None:
     assert drawn > 20
 
 
+def test_every_chapter_says_below_its_title_that_it_is_a_recording() -> None:
+    for path in sorted((CLONE / "notebooks").glob("[0-9]*.ipynb")):
+        title, note, *_ = page(path).cells[0].source.split("\n\n")
+        assert title.startswith("# ")
+        assert note.startswith("```{note}\nThis page is a recording."), path.name
+
+
 def test_what_answers_a_prediction_is_folded_and_nothing_else() -> None:
     cells = page(CLONE / "notebooks/01-network-namespaces.ipynb").cells
     folded = [number for number, cell in enumerate(cells) if "hide-output" in cell.metadata.get("tags", [])]
