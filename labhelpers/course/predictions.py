@@ -30,7 +30,7 @@ def predicted(name: str) -> dict[Any, Any]:
 
 
 def compared(what: str, predicted: object, seen: object) -> Todo:
-    """The row of a prediction.  It does not give the answer away.
+    """The row of a prediction.  It does not give the answer away.  Of a text, capital letters do not count.
 
     Args:
         seen: a number, a text, or a tuple of texts; a list counts as a tuple.
@@ -38,7 +38,12 @@ def compared(what: str, predicted: object, seen: object) -> Todo:
     said = tuple(predicted) if isinstance(predicted, list) else predicted
     nothing = said in ("", 0, None) or (isinstance(said, tuple) and not any(said))
     why = "nothing is predicted yet" if nothing else _misspelt(said, seen)
-    return Todo(not why and said == seen, what, why or f"you predicted {said}, and the walk saw something else")
+    ok = not why and _folded(said) == _folded(seen)
+    return Todo(ok, what, why or f"you predicted {said}, and the walk saw something else")
+
+
+def _folded(value: object) -> object:
+    return value.strip().casefold() if isinstance(value, str) else value
 
 
 def _misspelt(said: object, seen: object) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from labhelpers.views import parts
 from labhelpers.views.block import GAP, Block, Drop, in_grid, in_row
@@ -28,6 +29,7 @@ PAD = 10.0
 _TITLE = 24.0
 _CABLE = 30.0  # room for cables above ports
 _WAY = 14.0  # room for the short lines inside a namespace
+_ACROSS = 34.0  # between the two ends of a cable that stand beside each other
 _SQUARE = 0.38  # height of a pod's box in a grid, over its width
 
 
@@ -57,7 +59,13 @@ class _Floor:
     def __init__(self, room: Room, compact: bool, budget: float) -> None:
         self.room, self.compact, self.budget = room, compact, budget
         self.block = Block()
-        self.bottom_row = [jack for jack in room.jacks if not jack.is_bridge and not self._is_on_top(jack)]
+        #: by port of a bridge: the other end of its cable, which is in this namespace too and stands above it
+        self.loose = {jack.peer: jack for jack in room.jacks if jack.peer and not room.above and self._is_loose(jack)}
+        self.bottom_row = [
+            jack
+            for jack in room.jacks
+            if not jack.is_bridge and not self._is_on_top(jack) and jack not in self.loose.values()
+        ]
         self.networks = [jack for jack in room.jacks if jack.link.addresses and jack.link.kind != "loopback"]
         self.has_table = parts.has_routing(room)
         self.bays = self._bays()
@@ -69,6 +77,7 @@ class _Floor:
         table_x = PAD + (12 if self._has_bridged_uplink() else 0)
         top = 0.0 if outside else _TITLE + PAD / 2
         children = max((bay.children.height for bay in self.bays), default=0)
+        children = max([children, *(parts.jack_size(end)[1] for end in self.loose.values())])
         y = top + children + (_CABLE if children else 0)
         frame_top, title_y = (y - PAD if outside else 0.0), 0.0
 
@@ -103,6 +112,12 @@ class _Floor:
             return False
         return jack.master is not None or bool(jack.peer and jack.peer.room.parent is self.room)
 
+    def _is_loose(self, jack: Jack) -> bool:
+        """The other end of a bridge's port, where a program may listen.  One with an address belongs at the bottom."""
+        peer = jack.peer
+        is_own = bool(peer and peer.room is self.room and peer.master)
+        return is_own and not (jack.master or jack.is_bridge or jack.link.addresses)
+
     def _bays(self) -> list[_Bay]:
         homes: dict[Jack | None, list[Room]] = {bridge: [] for bridge in self.room.bridges}
         for child in sorted(self.room.children, key=lambda child: natural(child.id)):
@@ -117,8 +132,7 @@ class _Floor:
                 jack for jack in on_top if jack.master is bridge and jack not in plugged and not self._has_child(jack)
             ]
             bay = _Bay(bridge, self._arranged(children), [] if self.compact and children else plugged, spare)
-            needed = bay.children.width + sum(parts.jack_size(jack)[0] + 6 for jack in spare)
-            bay.width = max(needed, parts.bar_width(bridge) if bridge else 0)
+            bay.width = max(self._needed(bay), parts.bar_width(bridge) if bridge else 0)
             bays.append(bay)
         return bays
 
@@ -149,7 +163,7 @@ class _Floor:
 
     def _inner_width(self) -> float:
         bays = sum(bay.width + GAP for bay in self.bays) - GAP if self.bays else 0
-        row = sum(self._column(jack) + GAP for jack in self.bottom_row) - GAP if self.bottom_row else 0
+        row = self._row_width()
         table = parts.routing_size(self.room, 0)[0] + 12 if self.has_table else 0
         return max(64.0, bays, row, table, self._title_width() - 2 * PAD)
 
@@ -183,7 +197,10 @@ class _Floor:
             x += bay.width + GAP
 
     def _needed(self, bay: _Bay) -> float:
-        return bay.children.width + sum(parts.jack_size(jack)[0] + 6 for jack in bay.spare)
+        return bay.children.width + sum(self._spare_width(jack) + 6 for jack in bay.spare)
+
+    def _spare_width(self, jack: Jack) -> float:
+        return max(parts.jack_size(one)[0] for one in (jack, self.loose.get(jack, jack)))
 
     def _land(self, bay: _Bay, drops: Mapping[str, Drop], ports_y: float, high: float, floor: float) -> None:
         landing = ports_y + high if bay.bridge else floor
@@ -203,8 +220,13 @@ class _Floor:
 
     def _spare(self, bay: _Bay, x: float, y: float, high: float, floor: float) -> None:
         for jack in bay.spare:
-            wide = parts.jack_size(jack)[0]
-            self.block.boxes.append(parts.jack_box(jack, x + wide / 2, y, high))
+            wide = self._spare_width(jack)
+            centre = x + wide / 2
+            self.block.boxes.append(parts.jack_box(jack, centre, y, high))
+            if end := self.loose.get(jack):
+                tall = parts.jack_size(end)[1]
+                self.block.boxes.append(parts.jack_box(end, centre, y - _CABLE - tall, tall))
+                self._cable(end, ((centre, y - _CABLE), (centre, y)))
             x += wide + 6
 
     def _cable(self, jack: Jack, points: Drop) -> None:
@@ -219,8 +241,9 @@ class _Floor:
 
     def _place_bottom_row(self, frame_width: float, y: float, table: Box | None, bars: float) -> float:
         high = max(parts.jack_size(jack)[1] for jack in self.bottom_row)
-        x = (frame_width - sum(self._column(jack) + GAP for jack in self.bottom_row) + GAP) / 2
-        for jack in self._in_order():
+        x = (frame_width - self._row_width()) / 2
+        order = self._in_order()
+        for jack, following in zip(order, [*order[1:], None], strict=True):
             centre = x + self._column(jack) / 2
             self.block.boxes.append(parts.jack_box(jack, centre, y, high))
             if jack in self.room.uplinks:
@@ -241,12 +264,24 @@ class _Floor:
                 self.block.wires.append(Wire("port", points, bridge.id, jack.id, bool(jack.status)))
             elif table and jack in self.networks:
                 self._way((centre, table.bottom), (centre, y), table.id, jack.id)
-            x += self._column(jack) + GAP
+            x += self._column(jack) + (_ACROSS if following and following is jack.peer else GAP)
+        for a, b in pairwise(order):
+            if a.peer is b:
+                near, far = (next(box for box in self.block.boxes if box.id == one.id) for one in (a, b))
+                self._cable(a, ((near.right, y + high / 2), (far.x, y + high / 2)))
         return y + high
 
+    def _row_width(self) -> float:
+        order = self._in_order()
+        gaps = sum(_ACROSS if a.peer is b else GAP for a, b in pairwise(order))
+        return sum(self._column(jack) for jack in order) + gaps
+
     def _in_order(self) -> list[Jack]:
-        """A device that sends through another stands beside it."""
-        order = [jack for jack in self.bottom_row if jack not in self.room.uplinks]
+        """A device that sends through another stands beside it, and so do both ends of a cable."""
+        order: list[Jack] = []
+        for jack in self.bottom_row:
+            if jack not in self.room.uplinks and jack not in order:
+                order += [jack, jack.peer] if jack.peer in self.bottom_row else [jack]
         return order + [jack for jack in self.bottom_row if jack in self.room.uplinks]
 
     def _frame(self, top: float, wide: float, bottom: float, title_y: float) -> None:

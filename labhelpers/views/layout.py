@@ -53,9 +53,10 @@ def _group(rooms: tuple[Room, ...], *, compact: bool) -> Block:
 
 def _run_below(scene: Scene, plan: Plan, low: float) -> float:
     """Cables and stacked devices that are in no tree: below everything, each in a lane of its own."""
+    drawn = {frozenset((wire.a, wire.b)) for wire in scene.wires}
     for a, b in plan.extra:
         near, far = _box_of(scene, a), _box_of(scene, b)
-        if near is None or far is None or near is far:
+        if near is None or far is None or near is far or frozenset((a.id, b.id)) in drawn:
             continue
         kind = "inner" if a.lower is b else "veth"
         low += _LANE

@@ -21,6 +21,8 @@ cable, other = now.peer("client", "eth0").link, now.peer("near", "eth0").link
 _NEAR = 'node_1.run(f"ip route replace {near.address}/32 dev {other} scope link", check=True)\n'
 _ANSWERS = 'node_1.run(f"sysctl -w net.ipv4.conf.{cable}.proxy_arp=1", check=True)\n'
 HALF = {
+    ("7.1", "the name of half of it"): 'found.update({"same node": "routed", "between": "VXLAN", "bytes": 50, '
+    '"name": "Flannel"})',
     ("7.2", "only the answer"): _CABLES + _ANSWERS,
     ("7.2", "only the route"): _CABLES + _NEAR,
     ("7.2", "a neighbour written into the pod"): _CABLES
@@ -45,6 +47,8 @@ applied = net.apply(as_objects(net.pods, only_client))
     ("7.5", "no network at all"): 'choice["A"] = choice["B"] = choice["C"] = "calico"',
 }
 WHOLE = {
+    ("7.1", "in small letters"): 'found.update({"same node": "routed", "between": "vxlan", "bytes": 50, '
+    '"name": "canal"})',
     ("7.2", "answers for all cables"): _CABLES
     + _NEAR
     + 'node_1.run("sysctl -w net.ipv4.conf.all.proxy_arp=1", check=True)',

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from labhelpers.course.chapter07 import _named
 from labhelpers.course.predictions import compared
 
 PAIR = ("pod-c/eth0", "node-2/cni0")
@@ -56,3 +57,16 @@ def test_what_could_not_be_right_is_told_what_is_wanted(predicted: Any, seen: An
     row = compared("the TTL", predicted, seen)
     assert not row.ok
     assert re.match(wanted, row.why), row.why
+
+
+@pytest.mark.parametrize(("said", "seen"), [("vxlan", "VXLAN"), (" Canal ", "Canal"), ("50", 50)])
+def test_capital_letters_do_not_count_and_a_number_is_a_number(said: str, seen: object) -> None:
+    assert compared("the carrier", said, seen).ok is isinstance(seen, str)
+
+
+def test_of_a_wrong_network_it_is_said_what_contradicts_it() -> None:
+    assert "has one" in _named("calico", "Canal").why
+    assert "none" in _named("Flannel", "Canal").why
+    assert _named("canal", "Canal").ok
+    assert "flannel.1" not in _named("Calico", "Flannel").why, "on other nodes something else contradicts it"
+    assert _named("", "Canal").why == "nothing is predicted yet"

@@ -134,6 +134,28 @@ def test_of_a_pod_with_a_routed_interface_beside_a_bridged_one_the_way_leads_to_
     assert [wire.points[-1][1] for wire in ways] == [table.y]
 
 
+def test_a_cable_with_both_ends_on_a_node_stays_inside_the_node() -> None:
+    pair = (veth("cilium_host", 3, "10.0.1.1/32"), veth("between", 4, "10.9.0.1/24"), veth("cilium_net", 5))
+    mesh = (bridge("weave", 6, "10.0.1.1/16"), veth("vethwe-bridge", 7, master="weave"), veth("vethwe-pcap", 8))
+    uplink = veth("eth0", 2, "192.168.1.10/24")
+    underlay = namespace("underlay", "underlay", lo(), bridge("br0", 2), veth("node-1", 3, master="br0"))
+    for links, ends in ((pair, ("cilium_host", "cilium_net")), (mesh, ("vethwe-bridge", "vethwe-pcap"))):
+        own = cable(*(f"node-1/{end}" for end in ends))
+        states = (namespace("node-1", "node", lo(), uplink, *links), underlay)
+        scene = drawn(Snapshot(states, (own, cable("node-1/eth0", "underlay/node-1"))))
+        node = scene.box("node-1")
+        (wire,) = (wire for wire in scene.wires if {wire.a, wire.b} == {f"node-1/{end}" for end in ends})
+        assert node
+        assert all(node.x < x < node.right and node.y < y < node.bottom for x, y in wire.points)
+        (x, y), (to_x, to_y) = wire.points
+        assert x == to_x or y == to_y, "it is straight, so the ends are beside or above each other"
+        others = [box for box in scene.boxes if box.kind == "link" and box.id not in (wire.a, wire.b)]
+        between = ((x + to_x) / 2, (y + to_y) / 2)
+        assert not any(box.x < between[0] < box.right and box.y < between[1] < box.bottom for box in others), (
+            "nothing stands between them"
+        )
+
+
 def test_fifty_pods_on_three_nodes_can_be_read() -> None:
     states = [namespace("underlay", "underlay", lo(), veth("node-1", 2))]
     for n in range(3):
