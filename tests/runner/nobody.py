@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-__all__ = ["UID", "as_nobody"]
+__all__ = ["UID", "as_nobody", "uncovered"]
 
 UID = 65534
 _TUN = Path("/dev/net/tun")
@@ -23,13 +23,17 @@ def as_nobody(clone: Path, scratch: Path) -> list[str]:
     """
     os.chown(scratch, UID, UID)
     drop = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--"]
-    needed = (clone, Path(sys.base_prefix), scratch)
-    hidden = {path: lid for path in needed if (lid := _closed_folder(path))}
-    lines = [*(_uncover(hidden) if hidden else []), *(_open_tun() if _closed(_TUN) else [])]
+    lines = [*uncovered(clone, Path(sys.base_prefix), scratch), *(_open_tun() if _closed(_TUN) else [])]
     if not lines:
         return drop
     script = "\n".join([*lines, f"cd {_q(Path.cwd())}", 'exec "$@"'])
     return ["unshare", "--mount", "sh", "-ec", script, "sh", *drop]
+
+
+def uncovered(*needed: Path) -> list[str]:
+    """What a shell in a private mount namespace runs so that everybody can reach these folders there."""
+    hidden = {path: lid for path in needed if (lid := _closed_folder(path))}
+    return _uncover(hidden) if hidden else []
 
 
 def _closed(device: Path) -> bool:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pwd
 import re
+import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
-from http.cookiejar import CookieJar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -28,106 +23,9 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 from traitlets.config.loader import PyFileConfigLoader
 
-from tests.sandbox.family import Family, until
+from tests.sandbox.family import Family
+from tests.sandbox.hub import CLASSROOM, LEARNERS, PASSWORD, Hub, until_ready
 from tests.sandbox.server import Socket
-
-CLASSROOM = Path(__file__).parents[2] / "classroom"
-PASSWORD, ADMIN = "correct horse", "a-token-of-the-test"
-LEARNERS = ("ada", "bob")
-
-#: what a test adds: ports that nobody has, and a token to ask the hub with
-CONFIG = """
-load_subconfig({classroom!r})
-c = get_config()
-c.JupyterHub.bind_url = "http://127.0.0.1:{0}"
-c.JupyterHub.hub_bind_url = "http://127.0.0.1:{1}"
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{2}"
-c.JupyterHub.services = [{{"name": "test", "api_token": {token!r}, "admin": True}}]
-"""
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
-
-
-class Hub:
-    """JupyterHub with its proxy."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        ports = _free_ports(3)
-        self.url = f"http://127.0.0.1:{ports[0]}"
-        config = CONFIG.format(*ports, classroom=str(CLASSROOM / "jupyterhub_config.py"), token=ADMIN)
-        (folder / "config.py").write_text(config)
-        environment = {**os.environ, "CLASSROOM_FOLDER": str(folder), "CLASSROOM_PASSWORD": PASSWORD}
-        with (folder / "log").open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(folder / "config.py")],
-                cwd=folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def up(self) -> bool:
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            return bool(self.ask("GET", "/hub/api/")["version"])
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    def ask(self, method: str, path: str, token: str = ADMIN, **content: Any) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}{path}",
-            method=method,
-            data=json.dumps(content).encode() if content or method == "POST" else None,
-            headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return json.loads(reply.read() or "null")
-
-    def logs_in(self, name: str, password: str) -> bool:
-        """As the form of the login page does."""
-        cookies = CookieJar()
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
-        browser.open(f"{self.url}/hub/login", timeout=60).close()
-        sent = {
-            "_xsrf": next(one.value for one in cookies if one.name == "_xsrf"),
-            "username": name,
-            "password": password,
-        }
-        # to a page that starts nothing
-        url = f"{self.url}/hub/login?next=%2Fhub%2Ftoken"
-        try:
-            browser.open(url, urllib.parse.urlencode(sent).encode(), timeout=60).close()
-        except urllib.error.HTTPError as error:
-            error.close()
-        return any("hub-login" in one.name for one in cookies)
-
-    def server_of(self, name: str) -> str:
-        """Start the learner's server.  Returns a token for it."""
-        self.ask("POST", f"/hub/api/users/{name}/server")
-        until_ready(lambda: self.ask("GET", f"/hub/api/users/{name}")["servers"].get("", {}).get("ready"))
-        token: str = self.ask("POST", f"/hub/api/users/{name}/tokens")["token"]
-        return token
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-
-
-def until_ready(condition: Any) -> None:
-    """Twice and three times the patience of other tests: three servers start after one another."""
-    for attempt in range(3):
-        try:
-            until(condition, "it is ready")
-            return
-        except AssertionError:
-            if attempt == 2:
-                raise
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +33,14 @@ def hub(module_family: Family, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One hub for all tests; nothing that it started is left."""
     if not (shutil.which("configurable-http-proxy") or Path(sys.prefix, "bin/configurable-http-proxy").exists()):
         pytest.skip("no configurable-http-proxy")
-    one = Hub(tmp_path_factory.mktemp("class"))
-    try:
-        until_ready(one.up)
-        yield one
-    finally:
-        one.end()
+    with TemporaryDirectory() as homes:
+        os.chmod(homes, 0o755)
+        one = Hub(tmp_path_factory.mktemp("class"), Path(homes))
+        try:
+            until_ready(one.up)
+            yield one
+        finally:
+            one.end()
 
 
 def test_a_learner_needs_the_password(hub: Hub) -> None:
@@ -149,7 +49,7 @@ def test_a_learner_needs_the_password(hub: Hub) -> None:
     assert [one["name"] for one in hub.ask("GET", "/hub/api/users")] == ["ada"]
 
 
-async def _outputs(hub: Hub, tokens: dict[str, str]) -> dict[str, list[str]]:
+async def _outputs(hub: Hub, tokens: dict[str, str], *more: str) -> dict[str, list[str]]:
     """What the same cells print for each, in kernels that run at the same time."""
     found: dict[str, list[str]] = {}
     connections = {}
@@ -164,7 +64,7 @@ async def _outputs(hub: Hub, tokens: dict[str, str]) -> dict[str, list[str]]:
         found[name] = []
     for name, connection in connections.items():
         socket = Socket(connection)
-        for cell in ("!cat /run/whose", "!ip netns", "!readlink /proc/self/ns/net"):
+        for cell in ("!cat /run/whose", "!ip netns", "!readlink /proc/self/ns/net", *more):
             found[name].append(await socket.printed(cell))
     for connection in connections.values():
         connection.close()
@@ -182,15 +82,24 @@ def test_learners_have_the_chapters_and_a_sandbox_each(hub: Hub) -> None:
     assert (list(specs["kernelspecs"]), specs["default"]) == (["pod-networking"], "pod-networking")
     files = hub.ask("GET", "/user/ada/api/contents/pod-networking", token)["content"]
     assert len([one for one in files if one["name"].endswith(".ipynb")]) == 12
-    chapter = (hub.folder / "learners/ada/pod-networking/01-network-namespaces.ipynb").read_text()
-    assert 'check(\\"1.1\\")' in chapter and '"solution(\\"1.1\\")"' not in chapter
+    chapter = hub.homes / "ada/pod-networking/01-network-namespaces.ipynb"
+    text = chapter.read_text()
+    assert 'check(\\"1.1\\")' in text and '"solution(\\"1.1\\")"' not in text
+    assert chapter.stat().st_uid == (hub.homes / "ada").stat().st_uid
     with pytest.raises(urllib.error.HTTPError) as refused:
         hub.ask("GET", "/user/ada/api/contents", tokens["bob"])
     refused.value.close()
     assert refused.value.code in (401, 403)
-    outputs = asyncio.run(_outputs(hub, tokens))
+    reads = f"!head -c 1 {shlex.quote(str(chapter))}"
+    outputs = asyncio.run(_outputs(hub, tokens, reads))
     assert [outputs[name][:2] for name in LEARNERS] == [["ada", "red"], ["bob", "red"]]
     assert outputs["ada"][2] != outputs["bob"][2] != os.readlink("/proc/self/ns/net")
+    assert outputs["ada"][3] == "{"
+    assert outputs["bob"][3].endswith("Permission denied") if hub.has_users else outputs["bob"][3] == "{"
+    assert any("labhelpers.sandbox" in one for one in hub.processes_of("ada"))
+    hub.ask("DELETE", "/hub/api/users/ada/server")
+    until_ready(lambda: not hub.processes_of("ada"))
+    assert hub.processes_of("bob")
 
 
 def test_chapters_are_written_as_the_learner_and_never_through_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
