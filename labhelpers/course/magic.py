@@ -25,7 +25,7 @@ from labhelpers.linux import process
 from labhelpers.linux.namespace import FOLDER, NetworkNamespace
 from labhelpers.topology import Snapshot
 
-__all__ = ["NsMagics", "Stopped", "complete", "load", "load_ipython_extension", "run_in"]
+__all__ = ["NsMagics", "Stopped", "complete", "find", "load", "load_ipython_extension", "run_in"]
 
 _COMMANDS = (
     "bridge fdb show",
@@ -91,7 +91,7 @@ def run_in(name: str, script: str) -> int:
     Raises:
         NotFound: there is no such namespace; the message names the nearest ones.
     """
-    namespace, pid = _find(name)
+    namespace, pid = find(name)
     # both streams as one, so that the order of what is written stays
     child = process.spawn(namespace, ["bash", "-c", f"exec 2>&1\n{script}"], pid=pid)
     try:
@@ -138,8 +138,12 @@ def _let_background_write(child: process.Process) -> None:
     threading.Thread(target=read_to_the_end, name=f"output of {child.pid}", daemon=True).start()
 
 
-def _find(name: str) -> tuple[NetworkNamespace, int]:
-    """The namespace, and for a node the process that holds its file systems (0 for none)."""
+def find(name: str) -> tuple[NetworkNamespace, int]:
+    """The namespace, and for a node the process that holds its file systems (0 for none).
+
+    Raises:
+        NotFound: there is no such namespace; the message names the nearest ones.
+    """
     snapshot = Snapshot.take()
     if name not in snapshot:
         near = difflib.get_close_matches(name, snapshot.names, n=3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labhelpers.course.certificate import certificate
-from labhelpers.course.clinic.chart import note
+from labhelpers.course.clinic.chart import Entry, note
 from labhelpers.course.progress import remember
 from labhelpers.errors import AlreadyExists, BadInput
 
@@ -19,8 +19,8 @@ def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_says_what_was_passed_and_no_more() -> None:
     remember("1.2")
-    note("7", level=1, solved=True, repaired=True)
-    note("8", level=1, solved=True)
+    note(Entry("7", level=1, solved=True, repaired=True), Entry("7"))
+    note(Entry("8", level=1, solved=True), Entry("8"))
     page = certificate("Ada")
     assert page.title == "Kubernetes pod networking: what Ada showed"
     assert "1 of 4 exercises: 1.2" in repr(page)

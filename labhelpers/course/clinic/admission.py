@@ -8,42 +8,18 @@ from IPython.core.getipython import get_ipython
 
 from labhelpers.course.clinic import in_clusters, in_labs
 from labhelpers.course.clinic.case import Case
-from labhelpers.course.clinic.fault import Fault, Step
+from labhelpers.course.clinic.chart import Standing, chart, standing
+from labhelpers.course.clinic.fault import LAYERS, Disguise, Fault
+from labhelpers.course.clinic.in_disguise import HERRINGS, PAIRS
 from labhelpers.errors import BadInput, NotFound
+from labhelpers.linux.records import Rows
 
-__all__ = ["FAULTS", "HERRINGS", "NUMBERED", "PAIRS", "admit", "cases"]
+__all__ = ["FAULTS", "NUMBERED", "admit", "cases", "overview"]
 
-_HARDEST = 4
+_LEVELS = (1, 2, 3, 4)
+_HARDEST = _LEVELS[-1]
+#: those that can be alone; those of HERRINGS never are
 FAULTS: dict[str, Fault] = {fault.id: fault for fault in (*in_labs.FAULTS, *in_clusters.FAULTS)}
-
-#: two things are wrong, and while one is, the other is hard to see
-PAIRS: dict[str, tuple[str, str]] = {
-    "two-cables": ("host-end-down", "no-way-across"),
-    "two-silences": ("black-hole-back", "firewall-on-node"),
-    "two-at-home": ("nobody-listens", "isolated-ports"),
-}
-
-#: one thing is wrong, and others only look as if they were
-HERRINGS: dict[str, tuple[str, tuple[Step, ...]]] = {
-    "old-wires": (
-        "wrong-next-hop",
-        (
-            Step("node-1", "ip link add br-old type bridge; ip address add 172.17.0.1/16 dev br-old"),
-            Step("node-2", "nft 'add table ip old; add chain ip old c { type filter hook forward priority 5; };"
-                 " add rule ip old c tcp dport 8080 counter accept'"),
-            Step("pod-b", "ip route add blackhole 203.0.113.0/24"),
-        ),
-    ),
-    "busy-node": (
-        "port-of-another",
-        (
-            Step("node-1", "ip route add 10.0.3.0/24 via 192.168.1.12"),
-            Step("node-1", "ip rule add from 172.17.0.0/16 lookup 42"),
-            Step("node-2", "sysctl -qw net.ipv4.conf.all.rp_filter=2"),
-            Step("pod-d", "ip neigh replace 10.0.2.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent"),
-        ),
-    ),
-}  # fmt: skip
 
 #: the number of a case is its place here: a name would tell too much, so new cases come last
 NUMBERED = (
@@ -62,40 +38,65 @@ def cases(level: int | None = None) -> tuple[str, ...]:
     return tuple(str(number) for number, id in enumerate(NUMBERED, 1) if level is None or _level(id) == level)
 
 
-def admit(case: str = "", *, level: int = 1, seed: int | None = None) -> Case:
+def admit(case: str | int = "", *, level: int | None = None, seed: int | None = None) -> Case:
     """Build a fresh network, and break it.  What a lab or a cluster made before is removed first.
 
     In a notebook the network is then at hand by its names: ``lab``, ``node_1``, ``pod_a`` … or ``cluster``.
 
     Args:
-        case: its number, or its name; without one it is drawn at random.
-        level: 1 (found at the first look) to 4, for a random one.
-        seed: the same seed draws the same case.
+        case: its number, or its name; without one it is drawn from those that you have not found yet.
+        level: 1 (found at the first look) to 4; by default the lowest in which one is left.
+        seed: the same seed draws the same case, whatever you have found; of level 1 if no level is given.
 
     Raises:
         NotFound: there is no such case.
         BadInput: there is no such level.
         LabError: the network could not be built; see there.
     """
-    if not case:
-        if not cases(level):
-            raise BadInput(f"There is no level {level!r}.", "Choose 1, 2, 3 or 4.")
-        case = random.Random(seed).choice(cases(level))
-    id = NUMBERED[int(case) - 1] if case in cases() else case
+    wanted = str(case) or _drawn(level, seed)
+    id = NUMBERED[int(wanted) - 1] if wanted in cases() else wanted
     if id not in NUMBERED:
         raise NotFound(f"There is no case {case!r}.", f"Cases have numbers from 1 to {len(NUMBERED)}.")
-    number = str(NUMBERED.index(id) + 1)
-    first, odd = HERRINGS.get(id, (id, ()))
-    made = Case(number, _level(id), tuple(FAULTS[one] for one in PAIRS.get(id, (first,))), odd)
+    made = Case(str(NUMBERED.index(id) + 1), _level(id), _faults(id), *_said(id))
     shell = get_ipython()
     if shell is not None:
         shell.push(made.gives)
     return made
 
 
-def _level(id: str) -> int:
+def overview() -> Rows[Standing]:
+    """How many cases of each level, and of each layer, you have found and mended.  Changes nothing."""
+    levels = [(f"level {level}", cases(level)) for level in _LEVELS]
+    layers = [
+        (layer, [str(number) for number, id in enumerate(NUMBERED, 1) if layer in {one.layer for one in _faults(id)}])
+        for layer in LAYERS
+    ]
+    return standing([*levels, *layers])
+
+
+def _drawn(level: int | None, seed: int | None) -> str:
+    if level is not None and level not in _LEVELS:
+        raise BadInput(f"There is no level {level!r}.", "Choose 1, 2, 3 or 4.")
+    if seed is not None:
+        return random.Random(seed).choice(cases(level or 1))
+    found = {one.case for one in chart() if one.solved}
+    for one in _LEVELS if level is None else (level,):
+        if left := [number for number in cases(one) if number not in found]:
+            return random.choice(left)
+    return random.choice(cases(level))
+
+
+def _faults(id: str) -> tuple[Fault, ...]:
     if id in PAIRS:
-        return min(_HARDEST, max(FAULTS[one].level for one in PAIRS[id]) + 1)
-    if id in HERRINGS:
-        return min(_HARDEST, FAULTS[HERRINGS[id][0]].level + 1)
-    return FAULTS[id].level
+        return tuple(FAULTS[one] for one in PAIRS[id][0])
+    return (HERRINGS[id][0],) if id in HERRINGS else (FAULTS[id],)
+
+
+def _said(id: str) -> tuple[Disguise | None, str]:
+    """What beside the faults belongs to a case: what only looks wrong, and what is said of two together."""
+    return HERRINGS[id][1] if id in HERRINGS else None, PAIRS[id][1] if id in PAIRS else ""
+
+
+def _level(id: str) -> int:
+    hardest = max(fault.level for fault in _faults(id))
+    return min(_HARDEST, hardest + 1) if id in PAIRS or id in HERRINGS else hardest

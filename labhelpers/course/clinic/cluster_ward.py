@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,16 @@ from labhelpers.cluster import Cluster
 from labhelpers.conformance import Row
 from labhelpers.conformance.policy import truth_table
 from labhelpers.conformance.row import first_three
+from labhelpers.course.clinic.fault import Fault
 from labhelpers.course.kubectl import ask, kubectl
+from labhelpers.course.magic import find
 from labhelpers.course.pods import is_ready
 from labhelpers.course.shop import PODS, apply, new_shop
 from labhelpers.errors import LabError, NotFound, TimedOut
+from labhelpers.linux import process
 from labhelpers.linux.records import Rows
 from labhelpers.networks import Calico
-from labhelpers.trace import walk
+from labhelpers.trace import Walk, walk
 
 __all__ = ["ClusterWard", "cluster_ward"]
 
@@ -41,6 +45,9 @@ class ClusterWard:
         "names. Pods of blog reach neither api nor db."
     )
 
+    #: agents hear of a policy, and the DNS of a pod, a moment later
+    patience: float = 4.0
+
     @property
     def gives(self) -> Mapping[str, Any]:
         """See ``Ward``."""
@@ -51,21 +58,46 @@ class ClusterWard:
         """See ``Ward``."""
         return bool(self.cluster.nodes)
 
-    def run(self, place: str, command: str, *, check: bool = False) -> str:
-        """See ``Ward``.  ``kubectl`` is the notebook's own place."""
-        if place == "kubectl":
-            return _here(command, check=check)
-        nodes = {node.name: node for node in self.cluster.nodes}
-        if place not in nodes:
+    def place(self, name: str) -> str:
+        """See ``Ward``.  node-2/eth0 is one of node-2's interfaces."""
+        first, _, rest = name.partition("/")
+        if first in self.cluster.names:
+            return first
+        spaces = [one["metadata"]["name"] for one in ask("get", "namespaces")["items"]]
+        if not rest or first not in spaces:
             raise NotFound(
-                f"There is no node {place!r}.", f"There are: {', '.join(nodes)}; objects are namespace/name."
+                f"There is no place {name!r} in this cluster.",
+                f"Name a node ({', '.join(self.cluster.names)}), or a thing that kubectl knows as namespace/name, "
+                f"such as shop/web. Namespaces are {', '.join(spaces)}.",
             )
-        return str(nodes[place].run(["sh", "-c", command], check=check, timeout=_PATIENCE))
+        return name
+
+    def run(self, place: str, command: str, *, check: bool = False) -> str:
+        """See ``Ward``.  What uses kubectl runs here, in the notebook's own place, and the rest on a node or in a pod.
+
+        A node has no kubectl, and a pod few programs: it is the namespace that is entered, as ``%%ns`` does.
+        """
+        if place == "kubectl" or re.search(r"\bkubectl\b", command):
+            return _here(command, check=check)
+        try:
+            namespace, pid = find(place)
+        except NotFound:  # a policy, say
+            return _here(command, check=check)
+        done = process.run(namespace, ["sh", "-c", command], pid=pid, timeout=_PATIENCE)
+        if check and not done.ok:
+            raise LabError(f"`{command}` in {place} failed: {done}", "Run the cell again.")
+        return str(done)
 
     def requirements(self) -> Rows[Row]:
         """See ``Ward``."""
+        return Rows(list(self.tried()), "what a healthy cluster does")
+
+    def tried(self) -> Iterator[Row]:
+        """See ``Ward``."""
         # who may talk to whom comes after what is asked: a change that opens too much may arrive between the two
-        return Rows([*_asked(), self._reached(), _new_pods()], "what a healthy cluster does")
+        yield from _asked()
+        yield self._reached()
+        yield _new_pods()
 
     def _reached(self) -> Row:
         table = truth_table(self.cluster, [("TCP", 80)], pods=PODS)
@@ -77,9 +109,14 @@ class ClusterWard:
         seen = f"{len(table.cells)} connections between pods are as they ought to be"
         return Row("policies", "the course", not wrong, first_three(wrong) or seen, "Who may talk to whom.")
 
-    def show(self, between: tuple[str, str]) -> Any:
+    def show(self, fault: Fault) -> Walk | None:
         """See ``Ward``.  The way is asked as the shop uses it: who may open a connection may not ping."""
-        return walk(*between, tcp=80)
+        if not fault.between:
+            return None
+        source, target = fault.between
+        if target == "dns":
+            target = ask("get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"][0]["status"]["podIP"]
+        return walk(source, target, tcp=None if fault.udp else 80, udp=fault.udp, timeout=0.5, anywhere=True)
 
 
 def cluster_ward() -> ClusterWard:
@@ -103,7 +140,13 @@ def cluster_ward() -> ClusterWard:
 
 
 def _here(command: str, *, check: bool) -> str:
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    try:
+        done = subprocess.run(
+            ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE,
+            check=False, errors="replace",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise TimedOut(f"`{command}` did not end within {_PATIENCE:.0f} s.", "Run the cell again.") from None
     if check and done.returncode:
         raise LabError(f"`{command}` failed: {done.stderr.strip()}", "Run the cell again.")
     return (done.stdout + done.stderr).rstrip()

@@ -9,6 +9,8 @@ from labhelpers.course.clinic.fault import Fault, Step
 
 __all__ = ["FAULTS"]
 
+#: seconds: agents hear of a policy from the API server, and a pod takes its time to end
+_LAG = 4.0
 _CONFIG = "/etc/cni/net.d/10-calico.conflist"
 
 
@@ -43,7 +45,7 @@ FAULTS = (
         _patch("api-from-web", "/spec/ingress/0/ports/0/port", 80),
         "The policy lets shop/web in on port 8080. shop/api listens on 80, and is closed for the rest.",
         ("Timeout, not refused: something drops.", "`explain(cluster, 'shop/web', 'shop/api', 80)`"),
-        "kubectl get networkpolicy -n shop api-from-web -o yaml", also=("node-2", "shop/api"),
+        "kubectl get networkpolicy -n shop api-from-web -o yaml", also=("node-2", "shop/api"), lag=_LAG,
     ),
     Fault(
         "wrong-label", 2, "policy", "shop/db-from-api", "shop",
@@ -51,48 +53,49 @@ FAULTS = (
         _patch("db-from-api", _LABEL, "backend"), _patch("db-from-api", _LABEL, "api"),
         "The policy lets in pods with app=backend. There are none: a selector that selects nobody is no error.",
         ("Whom does the `from` of the policy that isolates shop/db select?", "`kubectl get pods -A --show-labels`"),
-        "kubectl get networkpolicy -n shop db-from-api -o yaml", also=("node-1", "shop/db"),
+        "kubectl get networkpolicy -n shop db-from-api -o yaml", also=("node-1", "shop/db"), lag=_LAG,
     ),
     Fault(
         "no-names-out", 3, "policy", "shop/web-out", "shop",
-        "In shop/web, `curl http://api.shop` times out. By its address shop/api answers.", ("shop/web", "shop/api"),
+        "In shop/web, `curl http://api.shop` times out. By its address shop/api answers.", ("shop/web", "dns"),
         _patch("web-out", "/spec/egress/1/ports/0/port", 5353), _patch("web-out", "/spec/egress/1/ports/0/port", 53),
         "shop/web is isolated for egress, and what it may send to the DNS is port 5353. Names are asked on 53.",
         ("What does a client do before it opens a connection?", "Whom may shop/web send to?"),
-        "kubectl get networkpolicy -n shop web-out -o yaml", also=("node-1", "shop/web"),
+        "kubectl get networkpolicy -n shop web-out -o yaml", also=("node-1", "shop/web"), lag=_LAG, udp=53,
     ),
     Fault(
         "names-asleep", 2, "dns", "kube-system/kube-dns", "shop",
-        "No pod finds any name. By address everything is as it was.", ("shop/web", "shop/api"),
+        "No pod finds any name. By address everything is as it was.", (),
         _scale(0), _scale(1),
-        "The deployment of the DNS has no replicas. The pods still ask the address that stands in their resolv.conf.",
+        "The deployment of the DNS has no replicas, so no process answers for names. In this cluster a pod's "
+        "/etc/resolv.conf has the address of the DNS's pod, and there is none to write into it.",
         ("Who answers for names in this cluster? Does it run?", "`kubectl get deployments,pods -n kube-system`"),
-        "kubectl get deployment -n kube-system kube-dns",
+        "kubectl get deployment -n kube-system kube-dns", lag=_LAG, or_layer="process",
     ),
     Fault(
         "own-resolver", 3, "dns", "shop/web", "shop",
-        "shop/web finds no names. Other pods do.", ("shop/web", "shop/api"),
+        "shop/web finds no names. Other pods do.", ("shop/web", "10.9.9.9"),
         (Step("kubectl", f"{_RESOLVER} 'cp /etc/resolv.conf /tmp/old; echo nameserver 10.9.9.9 > /etc/resolv.conf'"),),
         (Step("kubectl", f"{_RESOLVER} 'cat /tmp/old > /etc/resolv.conf'"),),
         "Somebody wrote another server into shop/web's /etc/resolv.conf, and nobody has that address.",
         ("One pod only. What has it of its own, and the others not?",),
-        "kubectl exec -n shop web -- cat /etc/resolv.conf",
+        "kubectl exec -n shop web -- cat /etc/resolv.conf", udp=53,
     ),
     Fault(
         "misspelt-plugin", 2, "cni", "node-2", "shop",
-        "New pods on node-2 stay in ContainerCreating. Those that are there work.", ("shop/web", "shop/api"),
+        "New pods on node-2 stay in ContainerCreating. Those that are there work.", (),
         _edit("node-2", '"lab-calico"', '"lab-callico"'), _edit("node-2", '"lab-callico"', '"lab-calico"'),
         "The configuration on node-2 names a plugin that is not in /opt/cni/bin, so ADD cannot be called.",
         ("`kubectl describe` a pod that hangs: what do its events say?", "Read /etc/cni/net.d on the node."),
-        f"cat {_CONFIG}",
+        f"cat {_CONFIG}", says="There is no plugin 'lab-callico'",
     ),
     Fault(
         "two-addresses", 3, "ipam", "node-2", "shop",
-        "New pods on node-2 stay in ContainerCreating. On node-1 they start.", ("shop/web", "shop/api"),
+        "New pods on node-2 stay in ContainerCreating. On node-1 they start.", (),
         _edit("node-2", "10.0.2.0/24", "10.0.2.0/30"), _edit("node-2", "10.0.2.0/30", "10.0.2.0/24"),
         "The range on node-2 is a /30, which has two addresses, and both are taken.",
         ("`kubectl get events`: what did the plugin say?", "How many addresses has the range, and how many pods?"),
-        f"cat {_CONFIG}", or_layer="cni",
+        f"cat {_CONFIG}", or_layer="cni", says="no address is left in 10.0.2.1–10.0.2.2",
     ),
     Fault(
         "wrong-door", 2, "process", "shop/api", "shop",

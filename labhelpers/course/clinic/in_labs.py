@@ -39,7 +39,7 @@ FAULTS = (
         _at("node-1", "ip link set veth-pod-b down"), _at("node-1", "ip link set veth-pod-b up"),
         "The node's end of pod-b's cable is set down. The pod's end is up, and has no carrier.",
         ("A cable has two ends.", "Which interface of node-1 is the other end of pod-b's eth0?"),
-        "ip -br link show veth-pod-b", also=("pod-b",),
+        "ip -br link show veth-pod-b", also=("pod-b",), or_layer="bridge",
     ),
     Fault(
         "unplugged", 1, "bridge", "node-1", "routes",
@@ -47,7 +47,7 @@ FAULTS = (
         _at("node-1", "ip link set veth-pod-a nomaster"), _at("node-1", "ip link set veth-pod-a master cni0"),
         "pod-a's cable is whole, and its end on the node is no port of cni0 any more. Frames end at the node's door.",
         ("The cable is fine. Where does it lead?", "`bridge link` lists the ports of a node's bridges."),
-        "bridge link",
+        "bridge link", or_layer="cable",
     ),
     Fault(
         "no-address", 1, "address", "pod-d", "routes",
@@ -81,7 +81,7 @@ FAULTS = (
         _at("pod-d", _KILL), _at("pod-d", _SERVE.format("8080")),
         "The network is fine. In pod-d no process listens on port 8080, so its kernel answers with a reset.",
         ("Refused means that the packet arrived.", "`ss -ltn` lists who listens."),
-        "ss -ltn",
+        "ss -ltn", tcp=8080,
     ),
     Fault(
         "no-forwarding", 1, "forwarding", "node-2", "routes",
@@ -99,7 +99,7 @@ FAULTS = (
         _at("pod-b", _KILL, _SERVE.format("127.0.0.1:8080")), _at("pod-b", _KILL, _SERVE.format("8080")),
         "The server listens on 127.0.0.1 only, which is another localhost in every namespace.",
         ("Somebody listens. On which address?",),
-        "ss -ltn",
+        "ss -ltn", tcp=8080,
     ),
     Fault(
         "wrong-gateway", 2, "route", "pod-a", "routes",
@@ -125,7 +125,7 @@ FAULTS = (
         _at("node-2", "ip link set cni0 down"), _at("node-2", "ip link set cni0 up"),
         "The bridge that both are plugged into is set down. A bridge that is down forwards nothing.",
         ("What do pod-c and pod-d have in common?",),
-        "ip -br link show cni0",
+        "ip -br link show cni0", or_layer="cable",
     ),
     Fault(
         "twin-address", 2, "address", "pod-b", "routes",
@@ -148,7 +148,7 @@ FAULTS = (
             "ip route add default via 10.0.2.1"),
         "With /16 pod-c takes 10.0.1.10 for a neighbour and asks for its MAC, instead of sending to the gateway.",
         ("Ask pod-c what it would do: `ip route get 10.0.1.10`. And pod-d?",),
-        "ip -br address show eth0",
+        "ip -br address show eth0", or_layer="route",
     ),
     Fault(
         "firewall-on-node", 2, "firewall", "node-2", "routes",
@@ -157,7 +157,7 @@ FAULTS = (
         _at("node-2", "nft delete table ip guard"),
         "A rule of nftables on node-2 drops forwarded TCP to port 8080. A drop is silent, so the client waits.",
         ("Silence, not refusal: somebody drops.", "`nft list ruleset` on each namespace of the way."),
-        "nft list ruleset",
+        "nft list ruleset", tcp=8080,
     ),
     Fault(
         "underlay-port-down", 2, "cable", "underlay", "routes",
@@ -165,7 +165,7 @@ FAULTS = (
         _at("underlay", "ip link set node-2 down"), _at("underlay", "ip link set node-2 up"),
         "The switch between the nodes has node-2's port set down. node-2's eth0 has no carrier.",
         ("The nodes' own routes are fine. What lies between them?",),
-        "ip -br link show node-2", also=("node-2",),
+        "ip -br link show node-2", also=("node-2",), or_layer="bridge",
     ),
     Fault(
         "tunnel-to-nobody", 2, "fdb", "node-1", "vxlan",
@@ -223,7 +223,7 @@ FAULTS = (
         _at("pod-b", "nft delete table ip own"),
         "A pod has a firewall of its own, as it has a network stack of its own. This one drops port 8080.",
         ("The packet arrives in pod-b's namespace. What happens between there and the server?",),
-        "nft list ruleset",
+        "nft list ruleset", tcp=8080,
     ),
     Fault(
         "masqueraded", 3, "nat", "node-1", "routes",
@@ -242,7 +242,7 @@ FAULTS = (
         _at("underlay", "ip link set node-1 mtu 1500", "ip link set node-2 mtu 1500"),
         "The switch takes 1400 bytes, and the nodes believe in 1500. A switch sends no ICMP; the frame just dies.",
         ("Which size passes, and which does not? `ping -M do -s`.", "Read the MTU of every interface on the way."),
-        "ip link show node-1",
+        "ip link show node-1", size=1400,
     ),
     Fault(
         "own-table", 3, "route", "node-1", "routes",
@@ -283,7 +283,7 @@ FAULTS = (
         _at("node-2", "birdc disable '\"Mesh_*\"'"), _at("node-2", "birdc enable '\"Mesh_*\"'"),
         "The BGP session is disabled on node-2. Both sides withdraw what they had learned from each other.",
         ("Who puts the routes between the nodes there? `ip route` says `proto`.", "`birdc show protocols`."),
-        "birdc show protocols", also=("node-1",),
+        "birdc show protocols", also=("node-1",), lag=10.0,
     ),
     Fault(
         "somebody-elses-key", 4, "key", "node-2", "wireguard",
