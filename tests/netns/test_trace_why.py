@@ -398,6 +398,29 @@ def test_where_nobody_tells_nothing_is_made_up(two_nodes: Lab) -> None:
     assert (seen.why.kind, seen.why.place) == ("unknown", "underlay/node-1")
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (
+            "ip route replace 10.0.2.0/24 via 192.168.1.1",
+            "node-1 sent it there by its route 10.0.2.0/24 via 192.168.1.1",
+        ),
+        (
+            "ip route delete 10.0.2.0/24",
+            "node-1 has no route of its own to 10.0.2.10, and sent it there by its default",
+        ),
+    ],
+)
+def test_it_is_told_by_which_route_it_came_to_a_machine_that_knows_none(
+    two_nodes: Lab, command: str, says: str
+) -> None:
+    shell(command, "node-1")
+    seen = died(two_nodes, {})
+    assert seen.why
+    assert seen.why.what == "underlay has no route to 10.0.2.10."
+    assert any(line.startswith(says) for line in seen.why.evidence)
+
+
 def test_the_tables_that_trace_are_gone_afterwards(two_nodes: Lab) -> None:
     shell("ip route replace blackhole 10.0.2.0/24", "node-1")
     assert not walk("pod-a", "pod-c", timeout=0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from labhelpers.trace.evidence import Evidence
 from labhelpers.trace.hop import Why
 from labhelpers.trace.reasons.down import switched_off
@@ -35,7 +37,7 @@ def decided(
     said += evidence.grew(namespace, *_COUNTERS)
     if decision.error == "ENETUNREACH":
         return Why(
-            f"{namespace} has no route {back}to {to}.", "no route", place, (*said, *_by_default(evidence, to)),
+            f"{namespace} has no route {back}to {to}.", "no route", place, (*said, *_sent_here(evidence, to)),
             f"`ip -n {namespace} route` shows those it has.",
         )  # fmt: skip
     if decision.error:
@@ -81,15 +83,20 @@ def _refused(
     return None
 
 
-def _by_default(evidence: Evidence, to: str) -> tuple[str, ...]:
-    """The router before has no route of its own to there, and sent it on by its default route."""
+def _sent_here(evidence: Evidence, to: str) -> tuple[str, ...]:
+    """By which route the router before sent it to where nobody knows the way."""
     routers = [hop.namespace for hop in evidence.hops if hop.by == "routed" and hop.direction == "out"]
     state = evidence.map.states.get(routers[-1]) if routers else None
     decision = evidence.decision(routers[-1], to) if routers else None
-    defaults = {one.via for one in state.routes if one.destination == "default"} if state else set()
-    if decision is None or not decision.via or decision.via not in defaults:
+    if state is None or decision is None or not decision.via:
         return ()
-    return (f"{routers[-1]} has no route of its own to {to}, and sent it there by its default route",)
+    through = [one for one in state.routes if one.via == decision.via]
+    own = [one for one in through if one.destination != "default" and ip_address(to) in ip_network(one.destination)]
+    if own:
+        return (f"{routers[-1]} sent it there by its route {own[0].destination} via {decision.via}",)
+    if any(one.destination == "default" for one in through):
+        return (f"{routers[-1]} has no route of its own to {to}, and sent it there by its default route",)
+    return ()
 
 
 def not_sent(evidence: Evidence) -> Why | None:
