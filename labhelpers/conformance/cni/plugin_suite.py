@@ -42,7 +42,7 @@ def plugin(
     config: Mapping[str, Any],
     *,
     folders: tuple[str, ...] = PLUGIN_FOLDERS,
-    only: str = "",
+    only: str | tuple[str, ...] = "",
     timeout: float = 20,
     progress: Callable[[str], None] = lambda id: None,
 ) -> Rows[Row]:
@@ -54,7 +54,7 @@ def plugin(
     Args:
         config: as for a configuration file: ``{"type": "lab-bridge", "ipam": {"type": "lab-host-local"}}``.
         folders: where plugins are looked for.
-        only: the beginning of the ids to try, such as ``"gc"``.
+        only: the beginning of the ids to try, such as ``"gc"``, or several.
         timeout: seconds for one call.  If one does not end within them, nothing is tried any more.
         progress: called with the id of each requirement before it is tried.
 

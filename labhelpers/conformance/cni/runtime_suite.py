@@ -19,12 +19,14 @@ from labhelpers.linux.records import Rows
 
 __all__ = ["runtime"]
 
+_REQUIREMENTS = (*requests.REQUIREMENTS, *chains.REQUIREMENTS, *lifecycle.REQUIREMENTS)
+
 
 def runtime(
     node: Node,
     *,
     make: Callable[..., Runtime] = Runtime,
-    only: str = "",
+    only: str | tuple[str, ...] = "",
     progress: Callable[[str], None] = lambda id: None,
 ) -> Rows[Row]:
     """Put a runtime through every requirement that can be tried with plugins that watch it.
@@ -33,14 +35,14 @@ def runtime(
 
     Args:
         make: makes the runtime, as the class ``Runtime`` does.
-        only: the beginning of the ids to try, such as ``"gc"``.
+        only: the beginning of the ids to try, such as ``"gc"``, or several.
         progress: called with the id of each requirement before it is tried.
 
     Returns:
         one row a requirement: its id, its section, whether it is met, what was seen, why it is asked.
     """
     rows = []
-    for one in (*requests.REQUIREMENTS, *chains.REQUIREMENTS, *lifecycle.REQUIREMENTS):
+    for one in _REQUIREMENTS:
         if one.id.startswith(only):
             progress(one.id)
             rows.append(_row(one, node, make))
