@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
@@ -46,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    found, bad = _from_each(options.notebooks, compared if options.rerun else claims)
+    def unusable(path: Path, error: LabError) -> Claim:
+        """A row of its own, so that who handed it in is not missing from the table."""
+        return Claim(str(path), "", "", False, note=error.what)
+
+    found, bad = _from_each(options.notebooks, compared if options.rerun else claims, unusable)
     rows = [asdict(claim) for claim in found]
     if options.format == "csv":
         rows = [{**row, "passed": "yes" if row["passed"] else "no"} for row in rows]
@@ -60,7 +66,11 @@ def _minutes(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _from_each(paths: Sequence[Path], look: Callable[[Path, Any], Iterable[Row]]) -> tuple[list[Row], bool]:
+def _from_each(
+    paths: Sequence[Path],
+    look: Callable[[Path, Any], Iterable[Row]],
+    unusable: Callable[[Path, LabError], Row] | None = None,
+) -> tuple[list[Row], bool]:
     """What a look at each notebook finds, and whether one could not be used: that keeps nobody else's out."""
     found: list[Row] = []
     bad = False
@@ -70,6 +80,8 @@ def _from_each(paths: Sequence[Path], look: Callable[[Path, Any], Iterable[Row]]
         except LabError as error:
             print(error, file=sys.stderr)
             bad = True
+            if unusable:
+                found.append(unusable(path, error))
     return found, bad
 
 
@@ -79,7 +91,12 @@ def _write(format: str, rows: Sequence[dict[str, Any]], kind: type) -> None:
         return
     table = csv.DictWriter(sys.stdout, [field.name for field in fields(kind)], lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+
+
+def _inert(value: Any) -> Any:
+    """What no spreadsheet takes for a formula: a learner chooses names of files and writes anything into one."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _handout(options: argparse.Namespace) -> int:
@@ -93,4 +110,13 @@ def _handout(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,7 +147,47 @@ def test_what_is_no_notebook_of_the_course_gets_a_sentence_and_spoils_no_other(
     assert main(["report", str(tmp_path / name), str(good)]) == 1
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1 and name in said.err and "Traceback" not in said.err
-    assert "1.1" in said.out
+    bad, fine = csv.DictReader(io.StringIO(said.out))
+    assert (bad["notebook"], bad["exercise"], bad["passed"]) == (str(tmp_path / name), "", "no")
+    assert bad["note"] and said.err.startswith(bad["note"]), "who handed it in is not missing from the table"
+    assert (fine["notebook"], fine["exercise"]) == (str(good), "1.1")
+
+
+@pytest.mark.usefixtures("one_exercise")
+def test_a_spreadsheet_takes_nothing_for_a_formula(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door["open"] = True
+    output = shown(check("1.1"))
+    output.metadata[METADATA]["version"] = "=1+1"
+    saved(tmp_path, notebook(('check("1.1")', [output])), "@home.ipynb")
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "@home.ipynb"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["notebook"], row["version"]) == ("'@home.ipynb", "'=1+1")
+    assert main(["report", "--format", "json", "@home.ipynb"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["notebook"], row["version"]) == ("@home.ipynb", "=1+1")
+
+
+def test_a_file_whose_name_is_no_text_is_in_the_report(tmp_path: Path) -> None:
+    path = saved(tmp_path, notebook(('check("1.1")', [])))
+    os.rename(path, os.fsencode(tmp_path) + b"/\xe9.ipynb")
+    command = [sys.executable, "-m", "labhelpers.course", "report"]
+    done = subprocess.run([*command, os.fsencode(tmp_path) + b"/\xe9.ipynb"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\udce9.ipynb,1.1," in done.stdout
+
+
+def test_who_reads_only_the_beginning_sees_no_traceback(tmp_path: Path) -> None:
+    path = saved(tmp_path, notebook(('check("1.1")', [])))
+    command = [sys.executable, "-m", "labhelpers.course", "report", *[str(path)] * 700]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline().startswith("notebook,")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -34,7 +34,9 @@ def read(path: Path) -> Any:
         raise BadInput(f"{path} cannot be read: {error.strerror}.", "Name a notebook file.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is no notebook: it is not UTF-8.", "Ask for the file again.") from None
-    except (nbformat.ValidationError, nbformat.reader.NotJSONError, ValueError, TypeError, AttributeError) as error:
+    except nbformat.reader.NotJSONError:
+        raise BadInput(f"{path} is no notebook: it is no JSON, or a part of it.", "Ask for the file again.") from None
+    except (nbformat.ValidationError, ValueError, TypeError, AttributeError) as error:
         # the first line: the others repeat the whole file
         reason = (str(error).splitlines() or ["it is empty"])[0][:120].rstrip(".")
         raise BadInput(f"{path} is no notebook: {reason}.", "Ask for the file again.") from None
