@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,15 @@ def test_a_complaint_does_not_give_the_answer_away(id: str) -> None:
     assert fault.layer not in said.split() or fault.layer == "address"
     assert set(fault.layers) <= set(LAYERS)
     assert fault.ward in WARDS
-    assert fault.hints
     assert not is_symptom(fault.evidence)
+
+
+@pytest.mark.parametrize("id", _ALL)
+def test_hints_go_from_a_question_to_a_command(id: str) -> None:
+    first, *more = _ALL[id].hints
+    assert more
+    assert first.endswith((".", "?"))
+    assert re.search("`.+`", more[-1])
 
 
 def test_pairs_and_herrings_are_about_faults_of_one_ward() -> None:

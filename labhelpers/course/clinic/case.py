@@ -109,6 +109,8 @@ class Case:
         where = self._ward.place(where.strip())
         self._tries += 1
         open_ = [fault for fault in self._faults if fault.id not in self._found]
+        if any(where in one.places and layer in one.layers for one in self._faults if one not in open_):
+            return Answer((Todo(True, "that is found already"),), "Something else is wrong as well. Stuck? case.hint()")
         fault = max(open_, key=lambda one: (where in one.places) + (layer in one.layers))
         rows = [
             Todo(where in fault.places, f"it is in {where}", "look elsewhere, or follow a packet: where does it end?"),

@@ -44,7 +44,7 @@ FAULTS = (
         _patch("api-from-web", "/spec/ingress/0/ports/0/port", 8080),
         _patch("api-from-web", "/spec/ingress/0/ports/0/port", 80),
         "The policy lets shop/web in on port 8080. shop/api listens on 80, and is closed for the rest.",
-        ("Timeout, not refused: something drops.", "`explain(cluster, 'shop/web', 'shop/api', 80)`"),
+        ("Timeout, not refused: something drops.", "Who decides? `explain(cluster, 'shop/web', 'shop/api', 80)`"),
         "kubectl get networkpolicy -n shop api-from-web -o yaml", also=("node-2", "shop/api"), lag=_LAG,
     ),
     Fault(
@@ -60,7 +60,8 @@ FAULTS = (
         "In shop/web, `curl http://api.shop` times out. By its address shop/api answers.", ("shop/web", "dns"),
         _patch("web-out", "/spec/egress/1/ports/0/port", 5353), _patch("web-out", "/spec/egress/1/ports/0/port", 53),
         "shop/web is isolated for egress, and what it may send to the DNS is port 5353. Names are asked on 53.",
-        ("What does a client do before it opens a connection?", "Whom may shop/web send to?"),
+        ("What does a client do before it opens a connection?",
+         "Whom may shop/web send to, and on which port? `kubectl describe networkpolicy -n shop`."),
         "kubectl get networkpolicy -n shop web-out -o yaml", also=("node-1", "shop/web"), lag=_LAG, udp=53,
     ),
     Fault(
@@ -77,8 +78,10 @@ FAULTS = (
         "shop/web finds no names. Other pods do.", ("shop/web", "10.9.9.9"),
         (Step("kubectl", f"{_RESOLVER} 'cp /etc/resolv.conf /tmp/old; echo nameserver 10.9.9.9 > /etc/resolv.conf'"),),
         (Step("kubectl", f"{_RESOLVER} 'cat /tmp/old > /etc/resolv.conf'"),),
-        "Somebody wrote another server into shop/web's /etc/resolv.conf, and nobody has that address.",
-        ("One pod only. What has it of its own, and the others not?",),
+        "Somebody wrote another server into shop/web's /etc/resolv.conf. Nobody has that address, and the policy "
+        "web-out would not let shop/web ask there either.",
+        ("One pod only. What has it of its own, and the others not?",
+         "Whom does it ask? `kubectl exec -n shop web -- cat /etc/resolv.conf`; and a pod of blog?"),
         "kubectl exec -n shop web -- cat /etc/resolv.conf", udp=53,
     ),
     Fault(
@@ -86,7 +89,7 @@ FAULTS = (
         "New pods on node-2 stay in ContainerCreating. Those that are there work.", (),
         _edit("node-2", '"lab-calico"', '"lab-callico"'), _edit("node-2", '"lab-callico"', '"lab-calico"'),
         "The configuration on node-2 names a plugin that is not in /opt/cni/bin, so ADD cannot be called.",
-        ("`kubectl describe` a pod that hangs: what do its events say?", "Read /etc/cni/net.d on the node."),
+        ("`kubectl describe` a pod that hangs: what do its events say?", "On the node: `cat /etc/cni/net.d/*`."),
         f"cat {_CONFIG}", says="There is no plugin 'lab-callico'",
     ),
     Fault(
@@ -94,7 +97,8 @@ FAULTS = (
         "New pods on node-2 stay in ContainerCreating. On node-1 they start.", (),
         _edit("node-2", "10.0.2.0/24", "10.0.2.0/30"), _edit("node-2", "10.0.2.0/30", "10.0.2.0/24"),
         "The range on node-2 is a /30, which has two addresses, and both are taken.",
-        ("`kubectl get events`: what did the plugin say?", "How many addresses has the range, and how many pods?"),
+        ("`kubectl get events`: what did the plugin say?",
+         "How many addresses has the range? On the node: `cat /etc/cni/net.d/*`."),
         f"cat {_CONFIG}", or_layer="cni", says="no address is left in 10.0.2.1–10.0.2.2",
     ),
     Fault(
@@ -103,7 +107,7 @@ FAULTS = (
         _serve_on("80", "8080"),
         _serve_on("8080", "80"),
         "shop/api's server listens on port 8080. Refused means that the packet arrived, and nobody waits there.",
-        ("Refused, not timeout: policies are not it.", "Who listens in shop/api's namespace?"),
+        ("Refused, not timeout: policies are not it.", "Who listens in shop/api's network? `%ns shop/api ss -ltn`."),
         "kubectl exec -n shop api -- cat /etc/nginx/conf.d/default.conf", also=("node-2",),
     ),
 )  # fmt: skip

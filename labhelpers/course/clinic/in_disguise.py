@@ -33,7 +33,7 @@ HERRINGS: dict[str, tuple[Fault, Disguise]] = {
             (Step("node-1", "ip route replace 10.0.2.0/24 via 192.168.1.11"),),
             "node-1 sends what is for node-2's pods to the router 192.168.1.1, which knows no pods. br-old is as old.",
             ("“Since” is no “because”. Follow a packet: on which machine does it end?", "Who is 192.168.1.1?",
-             "`ip route get 10.0.2.10` on node-1, and compare with node-2's way back."),
+             "`ip route` on node-1, and compare with node-2's."),
             "ip route",
         ),
         Disguise(

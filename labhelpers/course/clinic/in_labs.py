@@ -30,7 +30,7 @@ FAULTS = (
         _at("pod-b", "ip link set eth0 down"),
         _at("pod-b", "ip link set eth0 up", "ip route add default via 10.0.1.1"),
         "pod-b's end of its cable is set down. When an interface goes down, its routes go too.",
-        ("Begin at pod-b. What does `ip -br link` say in it?",),
+        ("Begin at pod-b. Is its own end of its cable up?", "`ip -br link` in pod-b."),
         "ip -br link show eth0", also=("node-1",),
     ),
     Fault(
@@ -38,7 +38,8 @@ FAULTS = (
         "Nobody reaches pod-b. Inside, its eth0 is set up and has its address.", ("pod-a", "pod-b"),
         _at("node-1", "ip link set veth-pod-b down"), _at("node-1", "ip link set veth-pod-b up"),
         "The node's end of pod-b's cable is set down. The pod's end is up, and has no carrier.",
-        ("A cable has two ends.", "Which interface of node-1 is the other end of pod-b's eth0?"),
+        ("A cable has two ends.",
+         "Which interface of node-1 is the other end of pod-b's eth0? `ip -br link` on node-1."),
         "ip -br link show veth-pod-b", also=("pod-b",), or_layer="bridge",
     ),
     Fault(
@@ -55,7 +56,7 @@ FAULTS = (
         _at("pod-d", "ip address delete 10.0.2.11/24 dev eth0"),
         _at("pod-d", "ip address add 10.0.2.11/24 brd + dev eth0", "ip route add default via 10.0.2.1"),
         "pod-d has no address, so it answers no ARP request for it. Its routes went with the address.",
-        ("Who should answer for 10.0.2.11?",),
+        ("Who should answer for 10.0.2.11?", "`ip -br address` in pod-d, and in pod-c."),
         "ip -br address show eth0",
     ),
     Fault(
@@ -63,7 +64,8 @@ FAULTS = (
         "pod-c reaches pod-d beside it, and nobody else.", ("pod-c", "pod-a"),
         _at("pod-c", "ip route delete default"), _at("pod-c", "ip route add default via 10.0.2.1"),
         "pod-c knows its own segment and has no route for anything else.",
-        ("What does pod-c do with a packet for 10.0.1.10? Ask it: `ip route get 10.0.1.10`.",),
+        ("Read what `ping` says in pod-c. Who says that?",
+         "What does pod-c do with a packet for 10.0.1.10? Ask it: `ip route get 10.0.1.10`."),
         "ip route",
     ),
     Fault(
@@ -72,7 +74,7 @@ FAULTS = (
         _at("node-1", "ip route delete 10.0.2.0/24 via 192.168.1.11"),
         _at("node-1", "ip route add 10.0.2.0/24 via 192.168.1.11"),
         "node-1 has no route for node-2's pods. What is for them goes to its default gateway, which has none either.",
-        ("Follow a packet from pod-a to pod-c: `walk(pod_a, pod_c)`.", "Compare the routes of the two nodes."),
+        ("Follow a packet from pod-a to pod-c: `walk(pod_a, pod_c)`.", "Compare `ip route` of the two nodes."),
         "ip route",
     ),
     Fault(
@@ -88,7 +90,8 @@ FAULTS = (
         "Since somebody tidied up on node-2, its pods reach nobody outside of it.", ("pod-a", "pod-c"),
         _at("node-2", "sysctl -qw net.ipv4.ip_forward=0"), _at("node-2", "sysctl -qw net.ipv4.ip_forward=1"),
         "node-2 takes what is for itself, and drops what is for its pods: it is no router.",
-        ("Where does a walk from pod-a to pod-c end?", "What makes a Linux machine a router?"),
+        ("Where does a walk from pod-a to pod-c end?",
+         "What makes a Linux machine a router? `sysctl net.ipv4.ip_forward`."),
         "sysctl net.ipv4.ip_forward",
     ),
     # --- level 2: one has to compare -------------------------------------------------------------------------------
@@ -98,7 +101,7 @@ FAULTS = (
         ("pod-a", "pod-b"),
         _at("pod-b", _KILL, _SERVE.format("127.0.0.1:8080")), _at("pod-b", _KILL, _SERVE.format("8080")),
         "The server listens on 127.0.0.1 only, which is another localhost in every namespace.",
-        ("Somebody listens. On which address?",),
+        ("Somebody listens. On which address?", "`ss -ltn` in pod-b, and in pod-a."),
         "ss -ltn", tcp=8080,
     ),
     Fault(
@@ -106,7 +109,7 @@ FAULTS = (
         "pod-a reaches pod-b, and no pod of node-2.", ("pod-a", "pod-c"),
         _at("pod-a", "ip route replace default via 10.0.1.254"), _at("pod-a", "ip route replace default via 10.0.1.1"),
         "pod-a's default route leads to 10.0.1.254, which nobody has: its ARP requests are not answered.",
-        ("pod-a has a default route. Does anybody have the gateway's address?", "Compare with pod-b."),
+        ("pod-a has a default route. Does anybody have the gateway's address?", "Compare `ip route` with pod-b's."),
         "ip route",
     ),
     Fault(
@@ -116,7 +119,7 @@ FAULTS = (
         _at("node-2", "ip route replace 10.0.1.0/24 via 192.168.1.1"),
         _at("node-2", "ip route replace 10.0.1.0/24 via 192.168.1.10"),
         "The reply is sent to the router 192.168.1.1, which knows no pods, instead of node-1. Both ways must be right.",
-        ("The request arrives. Where does the reply end?", "Who is 192.168.1.1?"),
+        ("The request arrives. Where does the reply end?", "Who is 192.168.1.1? `ip route` on node-2."),
         "ip route",
     ),
     Fault(
@@ -124,7 +127,7 @@ FAULTS = (
         "pod-c and pod-d reach nobody, each other included. Their own interfaces have addresses.", ("pod-c", "pod-d"),
         _at("node-2", "ip link set cni0 down"), _at("node-2", "ip link set cni0 up"),
         "The bridge that both are plugged into is set down. A bridge that is down forwards nothing.",
-        ("What do pod-c and pod-d have in common?",),
+        ("What do pod-c and pod-d have in common?", "`ip -br link` on node-2."),
         "ip -br link show cni0", or_layer="cable",
     ),
     Fault(
@@ -136,7 +139,7 @@ FAULTS = (
             "ip route add default via 10.0.1.1")
         + _at("node-1", "ip neigh flush dev cni0") + _at("pod-a", "ip neigh flush dev eth0"),
         "Two pods have 10.0.1.10. Who answers ARP last has the connection, and 10.0.1.11 belongs to nobody.",
-        ("List the address of every pod.",),
+        ("Who answers for 10.0.1.10, and who for 10.0.1.11?", "`ip -br address` in every pod."),
         "ip -br address show eth0",
     ),
     Fault(
@@ -147,7 +150,8 @@ FAULTS = (
         _at("pod-c", "ip address delete 10.0.2.10/16 dev eth0", "ip address add 10.0.2.10/24 brd + dev eth0",
             "ip route add default via 10.0.2.1"),
         "With /16 pod-c takes 10.0.1.10 for a neighbour and asks for its MAC, instead of sending to the gateway.",
-        ("Ask pod-c what it would do: `ip route get 10.0.1.10`. And pod-d?",),
+        ("Ask pod-c what it would do: `ip route get 10.0.1.10`. And pod-d?",
+         "Whom does pod-c take for a neighbour? `ip -br address`."),
         "ip -br address show eth0", or_layer="route",
     ),
     Fault(
@@ -164,7 +168,7 @@ FAULTS = (
         "Between the nodes nothing passes. Both nodes have their addresses and routes.", ("node-1", "node-2"),
         _at("underlay", "ip link set node-2 down"), _at("underlay", "ip link set node-2 up"),
         "The switch between the nodes has node-2's port set down. node-2's eth0 has no carrier.",
-        ("The nodes' own routes are fine. What lies between them?",),
+        ("The nodes' own routes are fine. What lies between them?", "`ip -br link` in underlay."),
         "ip -br link show node-2", also=("node-2",), or_layer="bridge",
     ),
     Fault(
@@ -186,7 +190,7 @@ FAULTS = (
         _at("pod-a", "ip neigh replace 10.0.1.11 lladdr 02:00:00:00:00:99 dev eth0 nud permanent"),
         _at("pod-a", "ip neigh delete 10.0.1.11 dev eth0"),
         "pod-a has a permanent entry with a MAC that nobody has, and so never asks.",
-        ("Capture in pod-b: does anything arrive?", "Which MAC does pod-a send to?"),
+        ("Capture in pod-b: does anything arrive?", "Which MAC does pod-a send to? `ip neighbour`."),
         "ip neigh show nud permanent",
     ),
     Fault(
@@ -212,7 +216,7 @@ FAULTS = (
         "pod-a gets no answer from node-2's pods. pod-b does.", ("pod-a", "pod-c"),
         _at("node-2", "ip route add blackhole 10.0.1.10"), _at("node-2", "ip route delete blackhole 10.0.1.10"),
         "node-2 throws away what is for pod-a, by a route of its own. A longer prefix beats the right route beside it.",
-        ("Requests arrive, replies do not.", "Which of node-2's routes fits 10.0.1.10 best?"),
+        ("Requests arrive, replies do not.", "Which of node-2's routes fits 10.0.1.10 best? `ip route`."),
         "ip route",
     ),
     Fault(
@@ -222,7 +226,8 @@ FAULTS = (
             " add rule ip own in tcp dport 8080 drop'"),
         _at("pod-b", "nft delete table ip own"),
         "A pod has a firewall of its own, as it has a network stack of its own. This one drops port 8080.",
-        ("The packet arrives in pod-b's namespace. What happens between there and the server?",),
+        ("The packet arrives in pod-b's namespace. What happens between there and the server?",
+         "A pod can have rules of its own: `nft list ruleset`."),
         "nft list ruleset", tcp=8080,
     ),
     Fault(
@@ -232,7 +237,7 @@ FAULTS = (
             " add rule ip nat out ip saddr 10.0.1.0/24 oifname eth0 masquerade'"),
         _at("node-1", "nft delete table ip nat"),
         "node-1 gives what leaves it its own address, also what is for other pods. The model allows no NAT there.",
-        ("Which source address arrives? Where in a walk does it change?",),
+        ("Which source address arrives at pod-c?", "Where in a walk does it change? `nft list ruleset` there."),
         "nft list ruleset",
     ),
     Fault(
@@ -241,7 +246,8 @@ FAULTS = (
         _at("underlay", "ip link set node-1 mtu 1400", "ip link set node-2 mtu 1400"),
         _at("underlay", "ip link set node-1 mtu 1500", "ip link set node-2 mtu 1500"),
         "The switch takes 1400 bytes, and the nodes believe in 1500. A switch sends no ICMP; the frame just dies.",
-        ("Which size passes, and which does not? `ping -M do -s`.", "Read the MTU of every interface on the way."),
+        ("Which size passes, and which does not? `walk(pod_a, pod_c, size=1400)`, and others.",
+         "Read the MTU of every interface on the way: `ip link`."),
         "ip link show node-1", size=1400,
     ),
     Fault(
@@ -250,7 +256,7 @@ FAULTS = (
         _at("node-1", "ip route add unreachable default table 99", "ip rule add from 10.0.1.11 lookup 99 priority 90"),
         _at("node-1", "ip rule delete priority 90", "ip route flush table 99"),
         "A rule sends pod-b's packets to a routing table of their own, and there everything is unreachable.",
-        ("`ip route` shows one table of several.", "Which rules choose the table?"),
+        ("`ip route` shows one table of several.", "Which rules choose the table? `ip rule`."),
         "ip rule",
     ),
     Fault(
@@ -273,7 +279,7 @@ FAULTS = (
         "The way back leads by eth0, the packet came by flannel.1: the strict reverse path filter drops that. "
         "Without the filter the odd way back would do no harm.",
         ("The kernel of node-2 drops it after the tunnel. Its counters say why: `nstat -az TcpExtIPReversePathFilter`.",
-         "By which interface would node-2 answer?"),
+         "By which interface would node-2 answer? `ip route`, and `sysctl net.ipv4.conf.all.rp_filter`."),
         "sysctl net.ipv4.conf.all.rp_filter", or_layer="route",
     ),
     Fault(
@@ -293,7 +299,8 @@ FAULTS = (
         _at("node-2", f"{_PEER} {_OTHER_KEY} remove", f"{_PEER} {_ITS_KEY} {_ALLOWED}"),
         "node-2 has another public key for node-1. What node-1 sends is from nobody it knows, and WireGuard answers "
         "only whom it knows.",
-        ("When was the last handshake? `wg show` on both nodes.", "Whose key is the peer's? Compare public keys."),
+        ("When was the last handshake? `wg show` on both nodes.",
+         "Whose key is the peer's? Compare the public keys: `wg show`."),
         "wg show wireguard.cali peers",
     ),
 )  # fmt: skip
