@@ -1,12 +1,13 @@
 """A recorded chapter as a page of the site: its stored pictures become part of the page, so that they can be clicked.
 
 A stored picture is an image with literal colours.  In the page it is drawn with the variables of the live one, which
-follow the page's theme; what it says in words stays with it, and ``docs/_static/site.js`` answers clicks from that.
+follow the page's theme; what was packed into it becomes data, and ``docs/_static/site.js`` answers clicks from that.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any
 
 import nbformat
 
+from labhelpers.views.inside import unpacked
 from labhelpers.views.svg import DARK, LIGHT
 
 __all__ = ["dark_style", "page", "pictures"]
 
-_IMAGE = re.compile(r'<img alt="(?P<words>[^"]*)" src="data:image/svg\+xml;base64,(?P<svg>[^"]+)">')
+_IMAGE = re.compile(
+    r'<img alt="[^"]*"(?: data-inside="(?P<inside>[^"]*)")? src="data:image/svg\+xml;base64,(?P<svg>[^"]+)">'
+)
 #: the beginning of a link to a page such as the glossary
 _PAGE = re.compile(r"\]\((?=[\w-]+\.md\))")
 #: two variables are white in the light theme: the card, which is the first rectangle, and interfaces
@@ -74,7 +78,15 @@ def pictures(html: str) -> str:
 
 def _drawn(image: re.Match[str]) -> str:
     svg = _themed(base64.b64decode(image["svg"]).decode())
-    return f'<div class="pn-root pn-stored" data-words="{image["words"]}"><div class="pn-stage">{svg}</div></div>'
+    return f'<div class="pn-root pn-stored"><div class="pn-stage">{svg}</div>{_inside(image["inside"])}</div>'
+
+
+def _inside(stored: str | None) -> str:
+    """What clicks show, as data in the page; a sequence or a walk has none."""
+    if stored is None:
+        return ""
+    data = json.dumps(unpacked(stored), separators=(",", ":"), ensure_ascii=False)
+    return '<script type="application/json">' + data.replace("<", r"\u003c") + "</script>"
 
 
 def _themed(svg: str) -> str:

@@ -1,26 +1,7 @@
 // Stored pictures answer clicks, and stored walks can be stepped through.  All they know is what the page says already.
-// element() is that of the live pictures (picture.js).
+// element() and table() are those of the live pictures (picture.js).
 
 const PAUSE = 1300; // ms that a hop stays while playing
-
-// "node-1 (node)", then one line an interface, and "routes: …": the words of a picture, by the id of the box.
-function wordsByBox(words) {
-  const found = new Map();
-  let room = "";
-  for (const line of words.split("\n")) {
-    const heading = line.match(/^ *(\S.*?) \(([^()]+)\)$/);
-    if (heading) {
-      room = heading[1];
-      found.set(room, []);
-      continue;
-    }
-    const said = line.trim();
-    found.get(room)?.push(said);
-    if (said.startsWith("routes: ")) found.set(`${room} routing`, said.slice(8).split("; "));
-    else found.set(`${room}/${said.split(" ")[0]}`, said.split(/ {2,}/).slice(1));
-  }
-  return found;
-}
 
 // A click, or Enter where the Tab key has led.
 function whenChosen(stage, choose) {
@@ -33,17 +14,14 @@ function whenChosen(stage, choose) {
   });
 }
 
-function topology(root) {
-  const known = wordsByBox(root.dataset.words);
+function topology(root, inside) {
   const panel = element("div", { class: "pn-panel", role: "region", "aria-label": "What was clicked" });
-  panel.append(element("p", {}, "Click a box to read what the kernel said about it."));
+  panel.append(element("p", {}, "Click a box to look inside, or use Tab and Enter."));
   root.append(panel);
   whenChosen(root.querySelector(".pn-stage"), (box) => {
     for (const one of root.querySelectorAll(".pn-box")) one.classList.toggle("pn-selected", one === box);
-    if (!box) return;
-    const lines = known.get(box.dataset.id) ?? [];
-    const list = element("ul", {}, ...lines.map((line) => element("li", {}, line)));
-    panel.replaceChildren(element("h4", {}, box.getAttribute("aria-label")), list);
+    const found = inside[box?.dataset.id];
+    if (found) panel.replaceChildren(element("h4", {}, found.heading), ...found.tables.map(table));
   });
 }
 
@@ -155,8 +133,8 @@ window.addEventListener("beforeprint", () => {
 });
 
 for (const root of document.querySelectorAll(".pn-stored")) {
+  const inside = root.querySelector("script"); // a sequence and an empty lab have nothing to click
   const story = root.nextElementSibling;
-  if (!root.querySelector(".pn-box")) continue; // a sequence, or an empty lab
-  if (story?.matches("div")) walk(root, story);
-  else topology(root);
+  if (inside) topology(root, JSON.parse(inside.textContent));
+  else if (root.querySelector(".pn-box") && story?.matches("div")) walk(root, story);
 }

@@ -17,6 +17,7 @@ from labhelpers.lab.journal import journal
 from labhelpers.topology import Changes, Snapshot, Watch, diff
 from labhelpers.views.ascii import describe
 from labhelpers.views.assets import joined
+from labhelpers.views.inside import packed
 from labhelpers.views.inspect import details
 from labhelpers.views.layout import layout
 from labhelpers.views.plan import plan
@@ -117,9 +118,13 @@ class Topology(anywidget.AnyWidget):
         return data, {}
 
     def html(self) -> str:
-        """The picture as it is now, as HTML that shows everywhere, with the commands that made what is new."""
+        """The picture as it is now, as HTML that shows everywhere, with the commands that made what is new.
+
+        What a click would show is packed into it, for the site.
+        """
         image = base64.b64encode(self.svg().encode()).decode()
-        html = f'<img alt="{escape(describe(self._plan))}" src="data:image/svg+xml;base64,{image}">'
+        words, inside = escape(describe(self._plan)), packed(self.snapshot)
+        html = f'<img alt="{words}" data-inside="{inside}" src="data:image/svg+xml;base64,{image}">'
         if self.commands:
             html += (
                 "<details><summary>The commands that made what is new</summary>"

@@ -116,11 +116,16 @@ def test_a_click_on_a_box_says_what_the_kernel_said(page: Page, site: Path) -> N
     expect(box).to_be_visible()
     box.locator(":scope > text").first.click()
     panel = picture.get_by_role("region", name="What was clicked")
-    expect(panel.get_by_role("heading", name="Pod pod-a, 10.0.1.10/24")).to_be_visible()
-    expect(panel.get_by_role("listitem")).to_contain_text("node-1/veth-pod-a")
+    expect(panel.get_by_role("heading", name="pod pod-a")).to_be_visible()
+    cable = panel.get_by_role("table", name="Interfaces").get_by_role("row").filter(has_text="eth0")
+    expect(cable).to_contain_text("10.0.1.10/24")
     picture.locator('[data-id="node-1 routing"]').focus()
     page.keyboard.press("Enter")
-    expect(panel.get_by_role("listitem").filter(has_text="default via 192.168.1.1")).to_be_visible()
+    expect(panel.get_by_role("table", name="Routes").get_by_role("row").filter(has_text="default")).to_contain_text(
+        "192.168.1.1"
+    )
+    picture.locator('[data-id="node-1/cni0"] > text').first.click()
+    expect(panel.get_by_role("table", name="Forwarding database (FDB)")).to_contain_text("veth-pod-a")
 
 
 def test_a_walk_can_be_stepped_through_and_played(page: Page, site: Path) -> None:

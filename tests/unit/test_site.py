@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import labhelpers
+from labhelpers.topology import Snapshot
+from labhelpers.views.inside import packed, unpacked
 from labhelpers.views.svg import DARK
+from tests.samples.snapshots import two_nodes
 from tools.site_chapters import dark_style, page, pictures
 from tools.site_links import wrong_links
 
@@ -51,13 +56,35 @@ def test_every_table_of_nftables_has_an_owner_in_the_design() -> None:
 
 def test_a_stored_picture_follows_the_theme() -> None:
     image = base64.b64encode(SVG.encode()).decode()
-    html = pictures(f'<b>before</b><img alt="pod-a (pod)" src="data:image/svg+xml;base64,{image}"><b>after</b>')
+    inside = packed(two_nodes())
+    html = pictures(
+        f'<b>before</b><img alt="" data-inside="{inside}" src="data:image/svg+xml;base64,{image}"><b>after</b>'
+    )
     assert html.startswith("<b>before</b><div ")
     assert html.endswith("<b>after</b>")
-    assert 'data-words="pod-a (pod)"' in html
     assert html.count("var(--pn-background, #ffffff)") == 1
     for part in ('fill="var(--pn-link, #ffffff)"', 'stroke="var(--pn-line, #57606a)"', "var(--pn-text, #1b1f24)"):
         assert part in html
+
+
+def test_what_clicks_show_is_data_in_the_page() -> None:
+    state = replace(two_nodes()["pod-a"], name="</script>")
+    inside, image = packed(Snapshot((state,))), base64.b64encode(SVG.encode()).decode()
+    html = pictures(f'<img alt="" data-inside="{inside}" src="data:image/svg+xml;base64,{image}">')
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', html)
+    assert json.loads(data) == unpacked(inside)
+    assert "</script>/eth0" in json.loads(data)
+    assert "<script" not in pictures(f'<img alt="a walk" src="data:image/svg+xml;base64,{image}">')
+
+
+def test_every_picture_of_a_network_that_a_chapter_stored_answers_clicks() -> None:
+    pictured = 0
+    for path in sorted((CLONE / "notebooks").glob("[0-9]*.ipynb")):
+        for cell in page(path).cells:
+            if cell.source.endswith("Topology()") and "no namespaces" not in cell.outputs[-1].data["text/plain"]:
+                pictured += 1
+                assert '<script type="application/json">' in cell.outputs[-1].data["text/html"], (path.name, cell.id)
+    assert pictured > 20
 
 
 def test_no_picture_of_any_chapter_keeps_colours_of_one_theme() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -11,12 +12,13 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from labhelpers.conformance import Row
 from labhelpers.errors import BadInput
-from labhelpers.linux.records import FdbEntry, Route, Rows, Rule
+from labhelpers.linux.records import FdbEntry, Neighbour, Route, Rows, Rule
 from labhelpers.networks.cilium.datapath import Service
 from labhelpers.networks.cilium.ebpf.show import FlowLine, PolicyLine
 from labhelpers.topology import NamespaceState, Snapshot, diff
 from labhelpers.views import Table, bars, table_of
 from labhelpers.views.ascii import describe
+from labhelpers.views.inside import packed, unpacked
 from labhelpers.views.inspect import details
 from labhelpers.views.layout import layout
 from labhelpers.views.plan import plan
@@ -59,6 +61,38 @@ def test_every_box_can_be_looked_into_and_is_in_the_words(snapshot: Snapshot) ->
         assert box.spoken
         if box.kind not in ("link", "bridge", "routing"):
             assert f"{box.id} (" in words
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_snapshot())
+def test_a_stored_picture_can_be_looked_into_as_a_live_one(snapshot: Snapshot) -> None:
+    live, stored = details(plan(snapshot)), unpacked(packed(snapshot))
+    assert stored.keys() == live.keys()
+    for box, shown in live.items():
+        assert stored[box]["heading"] == shown["heading"]
+        assert _but_neighbours(stored[box]) == _but_neighbours(shown)
+
+
+def _but_neighbours(shown: dict[str, Any]) -> list[dict[str, Any]]:
+    return [table for table in shown["tables"] if table["caption"] != "Neighbours"]
+
+
+def test_a_stored_picture_has_neighbours_without_what_changes_by_the_second() -> None:
+    state = two_nodes()["pod-a"]
+    neighbours = [
+        Neighbour("10.0.1.3", "eth0", "02:00:00:00:00:03", "delay"),
+        Neighbour("10.0.1.2", "eth0", "02:00:00:00:00:02", "reachable"),
+        Neighbour("10.0.1.4", "eth0", "02:00:00:00:00:04", "permanent"),
+        Neighbour("10.0.1.5", "eth0", "02:00:00:00:00:05", "failed"),
+        Neighbour("10.0.1.6", "eth0", "", "incomplete"),
+    ]
+    stored = unpacked(packed(Snapshot((replace(state, neighbours=Rows(neighbours)),))))
+    (table,) = (table for table in stored["pod-a/eth0"]["tables"] if table["caption"] == "Neighbours")
+    assert table["rows"] == [
+        ["10.0.1.2", "02:00:00:00:00:02", "eth0", "learned"],
+        ["10.0.1.3", "02:00:00:00:00:03", "eth0", "learned"],
+        ["10.0.1.4", "02:00:00:00:00:04", "eth0", "permanent"],
+    ]
 
 
 def test_a_click_on_a_pod_shows_its_routes() -> None:

@@ -7,6 +7,18 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// What a click shows: a caption, column heads and rows of text.
+function table({ caption, columns, rows }) {
+  const cells = (tag, values) => values.map((value) => element(tag, tag === "th" ? { scope: "col" } : {}, value));
+  return element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...cells("th", columns))),
+    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells("td", row)))),
+  );
+}
+
 // Draws the SVG that Python made; returns whether it could.
 function drawPicture(stage, picture) {
   const parsed = new DOMParser().parseFromString(picture, "image/svg+xml");

@@ -1,16 +1,5 @@
 // Makes the picture answer: clicks, keys, and changes that come from Python.  Python draws; nothing is loaded from outside.
 
-function table({ caption, columns, rows }) {
-  const cells = (tag, values) => values.map((value) => element(tag, tag === "th" ? { scope: "col" } : {}, value));
-  return element(
-    "table",
-    {},
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, ...cells("th", columns))),
-    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells("td", row)))),
-  );
-}
-
 function render({ model, el }) {
   const stage = element("div", { class: "pn-stage" });
   const status = element("div", { class: "pn-status", role: "status", "aria-live": "polite" });
