@@ -31,7 +31,7 @@ CHAPTERS = (
     Chapter("04", "What CNI is", 115, "04-what-cni-is.ipynb"),
     Chapter("05", "From kubectl run to a pod IP", 105, "05-from-kubectl-run-to-a-pod-ip.ipynb"),
     Chapter("06", "Same node, across nodes", 155, "06-same-node-across-nodes.ipynb"),
-    Chapter("07", "CNI plugins compared", 150, "07-cni-plugins-compared.ipynb"),
+    Chapter("07", "CNI plugins compared", 165, "07-cni-plugins-compared.ipynb"),
     Chapter("08", "Network policy", 125, "08-network-policy.ipynb"),
     Chapter("09", "Labs with kubectl", 85, "09-labs-with-kubectl.ipynb"),
     Chapter("10", "Capstone: write your own CNI plugin", 230, "10-capstone.ipynb"),
