@@ -148,7 +148,7 @@ class _Explainer:
         other, address, pod = self._ends["ingress" if direction == "egress" else "egress"]
         wrong = []
         if rule.peers and not any(self._meant(peer, policy, address, pod) for peer in rule.peers):
-            wrong.append(f"{other} is not {' or '.join(map(str, rule.peers))}")
+            wrong.append(f"{other} is not among {' or '.join(map(str, rule.peers))}")
         if rule.ports and not any(map(self._fits, rule.ports)):
             wrong.append(f"{self._protocol} {self._port} is not {' or '.join(map(str, rule.ports))}")
         return ", and ".join(wrong)
