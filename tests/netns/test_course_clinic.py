@@ -91,6 +91,7 @@ def test_faults_of_clusters() -> None:
                 _fall_ill_and_get_well(shop, FAULTS[id])
         _an_event_that_names_the_fault_is_evidence_although_it_stays(shop)
         _a_place_is_a_node_or_an_object(shop)
+        _a_line_in_a_file_is_no_dns(shop)
     finally:
         Cluster.running().delete()
 
@@ -109,6 +110,19 @@ def _an_event_that_names_the_fault_is_evidence_although_it_stays(shop: Ward) -> 
     assert case.answer("node-2", "CNI plugin", "kubectl describe pod new").ok
     do(shop, fault.cure, check=True)
     shop.run("kubectl", "kubectl delete pod new --force --grace-period=0", check=True)
+
+
+def _a_line_in_a_file_is_no_dns(shop: Ward) -> None:
+    fault = FAULTS["own-resolver"]
+    do(shop, fault.steps, check=True)
+    shop.run(
+        "kubectl",
+        "kubectl exec -n shop web -- sh -c "
+        "\"echo $(kubectl get pod -n shop api -o jsonpath='{.status.podIP}') api.shop >> /etc/hosts\"",
+        check=True,
+    )
+    failed = [row.id for row in shop.tried() if not row.ok]
+    assert failed == ["names"]
 
 
 def _a_place_is_a_node_or_an_object(shop: Ward) -> None:

@@ -162,15 +162,20 @@ def _asked() -> Iterator[Row]:
     """What a user of the shop asks: by address, and by name."""
     address = ask("get", "pod", "-n", "shop", "api")["status"]["podIP"]
     for rule, host in (("page by address", address), ("page by name", "api.shop")):
-        command = ["exec", "-n", "shop", "web", "--", "curl", "-s", "-m", "2", "-o", "/dev/null", f"http://{host}"]
-        try:
-            kubectl(*command)
-        except LabError as error:
-            # without curl's own words: they have milliseconds in them
-            seen = f"curl in shop/web got no page; {error.what}"
-            yield Row(rule, "the course", False, seen, "That is what the shop is there for.")
-        else:
-            yield Row(rule, "the course", True, "shop/web has api's page", "That is what the shop is there for.")
+        yield _in_web(rule, f"curl -s -m 2 -o /dev/null http://{host}", "shop/web has api's page", "got no page")
+    # curl would be content with a line in /etc/hosts
+    yield _in_web("names", "nslookup -timeout=1 -retry=1 api.shop", "the DNS knows api.shop", "got no answer")
+
+
+def _in_web(rule: str, command: str, well: str, ill: str) -> Row:
+    why = "That is what the shop is there for." if rule != "names" else "Tomorrow somebody has another address."
+    try:
+        kubectl("exec", "-n", "shop", "web", "--", *command.split())
+    except LabError as error:
+        # without the program's own words: curl's have milliseconds in them
+        status = next(iter(re.findall(r"command terminated with exit code \d+", error.what)), "it did not end")
+        return Row(rule, "the course", False, f"{command.split()[0]} in shop/web {ill}; kubectl said: {status}", why)
+    return Row(rule, "the course", True, well, why)
 
 
 def _new_pods() -> Row:

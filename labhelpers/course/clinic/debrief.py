@@ -36,7 +36,8 @@ class _Part(NamedTuple):
         if self.walk is not None:
             return f"<details open><summary>{head}</summary>{walk_html(self.walk)}</details>"
         if self.commands:
-            return f"<p>{head}</p><pre style='margin-left: 1em'>{escape(chr(10).join(self.commands))}</pre>"
+            typed = escape("\n".join(self.commands))
+            return f"<p style='margin: 10px 0 2px'>{head}</p><pre style='margin: 0 0 10px 1em'>{typed}</pre>"
         return f"<p>{head} {as_html(self.sentence)}</p>"
 
 
