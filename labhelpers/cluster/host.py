@@ -27,13 +27,12 @@ from labhelpers.cluster.api.serving import ADDRESS, Serving, listen
 from labhelpers.cluster.controllers import Manager, controllers
 from labhelpers.cluster.lab_nodes import LabNodes, told_to_end
 from labhelpers.cluster.node_api import NodeApi
-from labhelpers.cluster.pod_network import PodNetwork, daemon_set, network_named
+from labhelpers.cluster.pod_network import NETWORKS, PodNetwork, daemon_set, network_named
 from labhelpers.cluster.scheduler import Scheduler
 from labhelpers.cluster.state import State
 from labhelpers.errors import BadInput, LabError
 from labhelpers.lab import Lab, Node
 from labhelpers.linux.inside import MARKER
-from labhelpers.networks import Calico, Canal, Cilium, Flannel, Weave
 from labhelpers.store import DAEMONSETS, NAMESPACES, NODES, MemoryStore, ObjectExists
 
 __all__ = ["ClusterHost"]
@@ -97,7 +96,7 @@ class ClusterHost:
     def _install_agent(self) -> None:
         """The network's agent, and none of another network, which a saved cluster may have had."""
         ours = self._network.agent if self._network is not None else None
-        agents = {one.agent.daemon_set for one in (Flannel, Calico, Canal, Cilium, Weave)}
+        agents = {one.agent.daemon_set for one in NETWORKS.values() if one.agent is not None}
         for one in self.store.list(DAEMONSETS, "kube-system"):
             if one["metadata"]["name"] in agents:
                 self.store.delete(DAEMONSETS, one["metadata"]["name"], "kube-system")

@@ -15,7 +15,7 @@ from labhelpers.networks import Calico, Canal, Cilium, Flannel, Network, PlainBr
 __all__ = ["NETWORKS", "PodNetwork", "daemon_set", "network_named", "spelled"]
 
 PodNetwork = Network
-NETWORKS: dict[str, Callable[..., Network]] = {
+NETWORKS: dict[str, type[Network]] = {
     "bridge": PlainBridge, "flannel": Flannel, "calico": Calico, "canal": Canal, "cilium": Cilium,
     "weave": Weave
 }  # fmt: skip
@@ -37,7 +37,8 @@ def network_named(name: str) -> Network | None:
         raise BadInput(
             f"There is no network {name!r} for a cluster here.", f"Choose one of {', '.join(NETWORKS)}, none."
         )
-    return NETWORKS[name](**options)
+    make: Callable[..., Network] = NETWORKS[name]
+    return make(**options)
 
 
 def spelled(network: Network | str) -> str:

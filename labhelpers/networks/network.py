@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from labhelpers.cni import Runtime
@@ -22,7 +23,14 @@ _ETHERNET = 1500
 
 
 class Agent:
-    """How a network's agent is called in a cluster: its DaemonSet in kube-system, and the image it stands for."""
+    """How a network's agent is called in a cluster: its DaemonSet in kube-system, and the image it stands for.
+
+    Args:
+        daemon_set: its name.
+        label: key and value, by which ``kubectl get pods -l`` finds its pods.
+        container: the name of the pods' only container.
+        image: with its tag; ``labhelpers/cluster/images/catalogue.py`` knows it as an agent's.
+    """
 
     def __init__(self, daemon_set: str, label: tuple[str, str], container: str, image: str) -> None:
         self.daemon_set, self.label, self.container, self.image = daemon_set, label, container, image
@@ -55,7 +63,7 @@ class Network:
     nat_outgoing: bool = True
 
     #: the arguments it was made with
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def conflist(self, node: Node) -> dict[str, Any]:
         """The network configuration of a node.  Touches no kernel."""

@@ -10,8 +10,9 @@ import pytest
 
 from labhelpers.cluster.images import CannotPull, Shelf
 from labhelpers.cluster.images import assemble as assembling
-from labhelpers.cluster.images.catalogue import CATALOGUE
+from labhelpers.cluster.images.catalogue import CATALOGUE, find
 from labhelpers.cluster.images.reference import Reference
+from labhelpers.cluster.pod_network import NETWORKS, network_named, spelled
 from labhelpers.errors import BadInput
 
 
@@ -114,3 +115,14 @@ def test_an_attempt_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(CannotPull, match="No space left"):
         Shelf(tmp_path).pull("busybox")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_enforces_has_an_agent_in_clusters_and_every_agents_image_is_known(name: str) -> None:
+    network = network_named(name)
+    assert network is not None
+    assert network == network_named(spelled(network))
+    assert network.agent or not network.enforces, "nobody would enforce its policies in a cluster"
+    if network.agent:
+        found = find(Reference.parse(network.agent.image).familiar)
+        assert found and found.name == "node-agent"
