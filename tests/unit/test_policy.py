@@ -144,8 +144,8 @@ def test_an_explanation_says_what_of_each_rule_did_not_fit() -> None:
         "      shop/db is not isolated for egress: no policy that selects it is about egress.\n"
         "  ✗ ingress of shop/api\n"
         "      shop/api-8080 isolates shop/api for ingress, and its rules do not allow it.\n"
-        "      not by shop/api-8080 rule 1: shop/db is not among pods with app=web of its own namespace, and TCP 80 is not "
-        "TCP 8080"
+        "      not by shop/api-8080 rule 1: shop/db is not among pods with app=web of its own namespace, and "
+        "TCP 80 is not TCP 8080"
     )
     assert found.why == "shop/api-8080 isolates shop/api for ingress, and its rules do not allow it."
     assert "<ul><li>not by shop/api-8080 rule 1" in explanation_html(found)
