@@ -185,10 +185,12 @@ def _astray(found: Sequence[Sighting], map: Map) -> set[int]:
         here = (map.names[one.seen.namespace], one.seen.device)
         if one.seen.direction != "other host" or here in map.masters or not one.seen.ethernet:
             continue
+        peer = map.peers.get(here)
+        if peer and peer not in map.masters:  # no switch made a copy: that is the packet itself
+            continue
         if _goes_on_in_a_tunnel(one, found):
             continue
         ends.add(number)
-        peer = map.peers.get(here)
         for earlier in range(number - 1, -1, -1):
             other = found[earlier]
             there = (map.names[other.seen.namespace], other.seen.device)

@@ -17,7 +17,7 @@ from labhelpers.trace.reasons.program import program
 from labhelpers.trace.reasons.route import not_sent, routed
 from labhelpers.trace.reasons.said import icmp, nobody_listens, rule, table_full, vanished
 from labhelpers.trace.reasons.size import too_large
-from labhelpers.trace.reasons.switch import bridge, tunnel
+from labhelpers.trace.reasons.switch import bridge, not_plugged_in, tunnel
 
 __all__ = ["why"]
 
@@ -62,6 +62,7 @@ _REASONS: tuple[Callable[[Evidence], Why | None], ...] = (
     tunnel,
     cable,
     bridge,
+    not_plugged_in,
     at_tunnel_end,
     at_target,
     too_large,

@@ -56,6 +56,12 @@ BROKEN: dict[str, tuple[Callable[[Lab], object], dict[str, Any], str, str, str]]
         node("ip route delete 10.0.1.0/24; ip route delete default", "node-2"), {},
         "no route", "node-2/cni0", "node-2 has no route to 10.0.1.10.",
     ),
+    "the cable's other end is no port of the bridge": (
+        node("ip link set veth-pod-a address 0a:00:00:00:00:01; ip link set veth-pod-a nomaster"), {},
+        "mac", "node-1/veth-pod-a",
+        "node-1/veth-pod-a is no port of a bridge, and takes only what is for its own MAC address, 0a:00:00:00:00:01. "
+        "The packet is for 02:cf:c5:b6:29:8b.",
+    ),
     "ARP is not answered": (
         node("ip route replace 10.0.2.0/24 via 192.168.1.99"), {},
         "arp", "node-1/cni0", "node-1 asked on eth0 who has 192.168.1.99, and nobody answered.",

@@ -8,7 +8,7 @@ from labhelpers.trace.hop import Hop, Why
 from labhelpers.trace.reasons.down import switched_off
 from labhelpers.trace.reasons.unanswered import isolated
 
-__all__ = ["bridge", "tunnel"]
+__all__ = ["bridge", "not_plugged_in", "tunnel"]
 
 
 def tunnel(evidence: Evidence) -> Why | None:
@@ -87,6 +87,22 @@ def bridge(evidence: Evidence) -> Why | None:
                 if not far.up:
                     return Why(f"{'/'.join(peer)} is down.", "down", f"{here}/{port.name}")
     return None
+
+
+def not_plugged_in(evidence: Evidence) -> Why | None:
+    """It came to an interface that has another MAC address, and is no port of a switch that would send it on."""
+    last = evidence.last
+    ethernet = last.header("Ethernet") if last else None
+    if last is None or ethernet is None or last.direction != "other host":
+        return None
+    link = evidence.link(last.namespace, last.device)
+    if link is None or link.master:
+        return None
+    return Why(
+        f"{last.place} is no port of a bridge, and takes only what is for its own MAC address, {link.mac}. The packet "
+        f"is for {ethernet['destination']}.",
+        "mac", last.place, (), f"`bridge -n {last.namespace} link` shows which interfaces are ports.",
+    )  # fmt: skip
 
 
 def _behind_another_port(evidence: Evidence, last: Hop, bridge: str, mac: str, noted: list[str]) -> Why | None:
