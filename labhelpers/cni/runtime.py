@@ -247,7 +247,7 @@ class Runtime:
         """Which versions of the specification a plugin speaks: VERSION.
 
         Raises:
-            ToolMissing, CniFailed.
+            ToolMissing, CniFailed: it gave no answer.
         """
         return self._chain.versions(plugin)
 
