@@ -3,6 +3,9 @@
 When the second end of a veth pair is set up, or the first cable is plugged into a bridge, the kernel may
 write "up" into the state as much as a second later (``net/core/link_watch.c``).  Until then a bridge drops
 what comes in at such a port.  When its last cable goes, "down" is written as late.
+
+A neighbour that does not answer is asked three times, a second apart (``mcast_solicit`` in ip-sysctl).  Whatever is
+sent to it meanwhile waits, and is lost with the last question, although what was wrong has been repaired since.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ from labhelpers.topology import NamespaceState, Snapshot
 
 __all__ = ["settle"]
 
-_LONGEST = 3.0  # seconds; link_watch.c waits for one at most
+_LONGEST = 4.0  # seconds; link_watch.c waits for one at most, and three questions are answered or not after three
 _PAUSE = 0.02
 
 
 def settle() -> None:
     """Change nothing: wait until every cable with both ends set up, and every bridge on one, has a signal.
 
-    A bridge without any cable has none afterwards.
+    A bridge without any cable has none afterwards, and nobody is still being asked for its MAC address.
 
     Raises:
         NotInSandbox: the notebook runs on another kernel, whose network is none of our business.
@@ -33,7 +36,7 @@ def settle() -> None:
 
 
 def _waiting(snapshot: Snapshot) -> bool:
-    return any(_cables(snapshot)) or any(_bridges(state) for state in snapshot)
+    return any(_cables(snapshot)) or any(_bridges(state) or _asks(state) for state in snapshot)
 
 
 def _cables(snapshot: Snapshot) -> list[bool]:
@@ -49,3 +52,7 @@ def _bridges(state: NamespaceState) -> bool:
         (link.state != "up" and link.name in fed) or (link.state == "up" and link.name not in plugged)
         for link in bridges
     )
+
+
+def _asks(state: NamespaceState) -> bool:
+    return any(neighbour.state == "incomplete" for neighbour in state.neighbours)

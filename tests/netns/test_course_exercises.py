@@ -47,36 +47,23 @@ def _run(cell: str) -> None:
     shell.run_cell(cell, silent=True).raise_error()
 
 
-def test_it_is_not_passed_before_anything_is_done(exercise: Exercise) -> None:
-    report = exercise.look()
-    assert not report.ok
-    assert all(row.ok or row.why for row in report.rows), "a row that is not done says what was seen"
-
-
-def test_its_solution_passes(exercise: Exercise) -> None:
-    _run(exercise.solution)
-    report = exercise.look()
-    assert report.ok, repr(report)
-
-
-def test_its_broken_solution_does_not_pass(exercise: Exercise) -> None:
-    _run(exercise.broken)
-    report = exercise.look()
-    assert not report.ok
-    assert any(row.ok for row in report.rows), "it is nearly right"
-
-
-def test_all_that_start_says_a_learner_has_is_there(exercise: Exercise) -> None:
+def test_each_passes_by_its_solution_and_by_nothing_less(exercise: Exercise) -> None:
+    """One set-up for all of an exercise's life: begun, solved, started over, and done nearly right."""
+    first = exercise.look()
+    assert not first.ok, "it is passed before anything is done"
+    assert all(row.ok or row.why for row in first.rows), "a row that is not done says what was seen"
     for name in exercise.gives:
         for one in name.split(" to "):
-            assert eval(one, InteractiveShell.instance().user_ns) is not None
-
-
-def test_it_can_be_started_over_after_a_solution(exercise: Exercise) -> None:
-    first = repr(exercise.look())
+            assert eval(one, InteractiveShell.instance().user_ns) is not None, "start says that a learner has it"
     _run(exercise.solution)
+    solved = exercise.look()
+    assert solved.ok, repr(solved)
     start(exercise.id)
-    assert repr(exercise.look()) == first
+    assert repr(exercise.look()) == repr(first), "it begins anew as it began"
+    _run(exercise.broken)
+    broken = exercise.look()
+    assert not broken.ok, "its broken solution passes"
+    assert any(row.ok for row in broken.rows), "the broken solution is nearly right"
 
 
 @pytest.fixture

@@ -62,3 +62,16 @@ def test_a_bridge_without_ports_is_not_waited_for(lab: Lab, monkeypatch: pytest.
     lab.bridge(lab.namespace("red"), "br0")
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waited"))
     settle()
+
+
+def test_a_neighbour_that_is_still_asked_is_waited_for(lab: Lab) -> None:
+    red, blue = lab.namespace("red"), lab.namespace("blue")
+    lab.veth((red, "eth0"), (blue, "eth0"))
+    for place in (red, blue):
+        place.up("eth0")
+    red.add_address("eth0", "10.0.0.1/24")
+    settle()
+    assert not red.ping("10.0.0.2", timeout=0.1)
+    assert [one.state for one in red.neighbours()] == ["incomplete"]
+    settle()
+    assert "incomplete" not in [one.state for one in red.neighbours()]
