@@ -126,6 +126,13 @@ def test_every_chapter_says_below_its_title_that_it_is_a_recording() -> None:
         assert note.startswith("```{note}\nThis page is a recording."), path.name
 
 
+def test_no_sentence_becomes_a_list_because_it_begins_with_a_number() -> None:
+    for path in sorted((CLONE / "notebooks").glob("[0-9]*.ipynb")):
+        for cell in page(path).cells:
+            if cell.cell_type == "markdown":
+                assert not re.search(r"^\d\d+[.)] ", cell.source, re.M), (path.name, cell.id)
+
+
 def test_what_answers_a_prediction_is_folded_and_nothing_else() -> None:
     cells = page(CLONE / "notebooks/01-network-namespaces.ipynb").cells
     folded = [number for number, cell in enumerate(cells) if "hide-output" in cell.metadata.get("tags", [])]
