@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from labhelpers.course import catalogue
+from labhelpers.course.progress import progress
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 FILES = [chapter.file for chapter in catalogue.CHAPTERS]
@@ -153,6 +154,17 @@ def test_the_end_of_the_chapter(file: str) -> None:
     following = FILES[FILES.index(file) + 1 :]
     assert f"]({following[0] if following else FILES[0]})" in end
     assert file == FILES[0] or "## Key takeaways" in end
+
+
+def test_the_progress_that_is_shown_knows_all_exercises(
+    file: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """These cells are not compared when a chapter is run, because a learner's progress differs."""
+    monkeypatch.setenv("POD_NETWORKING_PROGRESS", str(tmp_path / "none.json"))
+    shown = [output for cell in _cells(file, "code") if cell["source"] == "progress()" for output in cell["outputs"]]
+    assert shown
+    for output in shown:
+        assert "".join(output["data"]["text/plain"]) == repr(progress())
 
 
 def test_exercises_are_asked_checked_hinted_and_solved(file: str) -> None:
