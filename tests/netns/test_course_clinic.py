@@ -184,9 +184,12 @@ def test_the_number_of_a_process_does_not_spoil_evidence_and_what_is_mended_stay
     for command in ("ss -ltnp", "ps auxww | grep '[h]ttpd'"):
         case = Case("1", fault.level, (fault,), ward=own_ward)
         do(own_ward, fault.cure, check=True)
-        assert not case.answer("pod-b", "process", "hostname").ok
         assert case.answer("pod-b", "process", command).ok, command
         assert all(row.ok for row in case.repaired()), "an answer breaks nothing anew"
+    case = Case("1", fault.level, (fault,), ward=own_ward)
+    do(own_ward, fault.cure, check=True)
+    assert not case.answer("pod-b", "process", "hostname").ok
+    assert all(row.ok for row in case.repaired()), "nor does one that is wrong"
 
 
 @pytest.mark.once
@@ -257,9 +260,7 @@ def test_what_is_the_same_without_the_fault_is_no_evidence(ward: Ward, monkeypat
     case = Case("1", fault.level, (fault,), ward=ward)
     for nothing, why in {
         "date +%N": "not because of the fault",
-        "hostname": "the same",
         "ip route": "the same with the fault and without it: default via",
-        "no-such-program": "not found",
         "true": "there is none",
         "sh -c 'echo $$'": "not because of the fault",
     }.items():

@@ -197,7 +197,8 @@ FAULTS = (
         "no-arp", 3, "neighbour", "pod-d", "routes",
         "Nobody reaches pod-d. It is up, and has its address, its route and a carrier.", ("pod-c", "pod-d"),
         _at("pod-d", "ip link set eth0 arp off"), _at("pod-d", "ip link set eth0 arp on"),
-        "ARP is switched off on pod-d's eth0: it answers nobody's question for its MAC, and asks none.",
+        "ARP is switched off on pod-d's eth0: it answers nobody's question for its MAC, and asks none: "
+        "what it sends goes to its own MAC.",
         ("Requests for its MAC arrive in pod-d. Is there an answer?", "`ip link show eth0`: read every word in <…>."),
         "ip link show eth0",
     ),
