@@ -15,6 +15,7 @@ __all__ = ["PATIENCE", "State", "files", "left_behind", "remove_what_is_new"]
 
 PATIENCE = 3.0  # seconds: the kernel takes links of a namespace away some time after its name
 _NET = "/proc/sys/net"
+_ENDED = " (ended)"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class State:
         )
 
     def since(self, before: State) -> list[str]:
-        """What is more or less than before, one a line."""
+        """What is more or less than before, one a line; a process that had ended already is not missed."""
         return [
             f"{kind} {sign} {line}"
             for kind, now in self.lines.items()
             for sign, lines in (("more:", now - before.lines[kind]), ("less:", before.lines[kind] - now))
             for line in sorted(lines)
+            if not (sign == "less:" and line.endswith(_ENDED))
         ]
 
 
@@ -94,7 +96,7 @@ def _words(process: Path) -> str:
             return words
         name, _, rest = process.joinpath("stat").read_text().partition(" (")[2].rpartition(") ")
         if rest[0] in "ZX" or time.monotonic() > end:
-            return f"{name} (ended)"
+            return f"{name}{_ENDED}"
         time.sleep(0.001)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -61,4 +62,12 @@ def test_it_is_caught(verdicts: dict[str, str], leak: str) -> None:
 def test_what_goes_a_moment_later_is_no_leak() -> None:
     before = State.now()
     shell("ip netns add brief; ip link add near type veth peer name far netns brief; ip netns delete brief")
+    assert left_behind(before) == []
+
+
+def test_a_process_that_had_ended_is_not_missed() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    before = State.now()
+    child.wait()
     assert left_behind(before) == []
