@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,13 @@ from labhelpers.linux.inside import require_sandbox
 from labhelpers.linux.worker import visit
 from tests.netns.cable import Pair, connect, disconnect
 from tests.netns.leaks import State, left_behind, remove_what_is_new
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long begin first, then those with many tests: so no worker is left with one in the end."""
+    long = {item.path for item in items if item.get_closest_marker("once")}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in long, -tests[item.path]))
 
 
 @pytest.fixture(scope="session")
