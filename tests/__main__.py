@@ -19,32 +19,37 @@ from tests.runner.tally import Tally, allowed_reasons
 PYTEST = (sys.executable, "-m", "pytest")
 NBVAL = (
     *(*PYTEST, "--nbval", "--nbval-cell-timeout=180", "--nbval-sanitize-with=tests/notebooks/sanitize.cfg"),
-    *("-n2", "--dist=loadfile", "notebooks"),
+    *("-n4", "--dist=loadfile", "notebooks"),
 )
+CHAPTERS = (*PYTEST, "-n4", "--dist=worksteal", "tests/notebooks")
 KERNELS = (*PYTEST, "-n2", "--dist=loadfile", "tests/sandbox")
 SANDBOX = (sys.executable, "-m", "labhelpers.sandbox.run", "--")
 
 
 def _in_sandboxes(count: int) -> tuple[str, ...]:
     """Each worker in a sandbox of its own, because tests in one sandbox see one another's namespaces."""
-    return ("--dist=loadfile", f"--tx={count}*popen//python={shlex.join([*SANDBOX, sys.executable])}")
+    return (
+        "--dist=loadfile",
+        "--no-loadscope-reorder",
+        f"--tx={count}*popen//python={shlex.join([*SANDBOX, sys.executable])}",
+    )
 
 
 # more workers than a small machine has processors, because most of them wait for packets
-NETNS = (*PYTEST, *_in_sandboxes(4), "tests/netns")
+NETNS = (*PYTEST, *_in_sandboxes(6), "tests/netns")
 EBPF = (*PYTEST, *_in_sandboxes(2), "tests/ebpf")
 
 STAGES = (
     Stage("lint", ("make", "--no-print-directory", "lint"), counts=False),
-    Stage("unit", (*PYTEST, "tests/unit")),
+    Stage("unit", (*PYTEST, "-n2", "--dist=worksteal", "tests/unit")),
     Stage("sandbox", KERNELS, user="nobody"),
     Stage("sandbox-root", KERNELS, user="root"),
     Stage("netns", NETNS, user="nobody"),
     Stage("netns-root", (*NETNS, "-m", "not once"), user="root"),
     Stage("ebpf", EBPF, user="root"),
     Stage("notebooks", NBVAL, user="nobody"),
-    Stage("notebooks-root", NBVAL, user="root"),
-    Stage("solutions", (*PYTEST, "-n3", "tests/notebooks"), user="nobody"),
+    Stage("recorded", (*CHAPTERS, "-k", "test_reexecution")),
+    Stage("solutions", (*CHAPTERS, "-k", "not test_reexecution"), user="nobody"),
     Stage("browser", (*PYTEST, "-n2", "--dist=loadfile", "tests/browser"), user="nobody"),
     Stage("dist", (*PYTEST, "tests/dist"), user="nobody"),
 )
