@@ -50,7 +50,7 @@ STAGES = (
     Stage("notebooks", NBVAL, user="nobody"),
     Stage("recorded", (*CHAPTERS, "-k", "test_reexecution")),
     Stage("solutions", (*CHAPTERS, "-k", "not test_reexecution"), user="nobody"),
-    Stage("browser", (*PYTEST, "-n2", "--dist=loadfile", "tests/browser"), user="nobody"),
+    Stage("browser", (*PYTEST, "-n3", "--dist=loadfile", "tests/browser"), user="nobody"),
     Stage("dist", (*PYTEST, "tests/dist"), user="nobody"),
 )
 

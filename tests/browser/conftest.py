@@ -6,9 +6,26 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext, expect, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.browser.jupyterlab import CHROMIUM_OPTIONS, Lab, Server, a_page, chromium, serve
+
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine
+
+
+class _ByPage(LoadFileScheduling):
+    """Tests of a file share a page and go to one worker; each chapter has its own, and goes to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return nodeid if file.endswith("test_chapters.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByPage:
+    return _ByPage(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def test_flows_come_by_themselves_and_can_be_held_still(lab: Lab) -> None:
     expect(log.get_by_text("no flows yet")).to_be_visible()
     lab.type_into_new_cell("assert lab['pod-a'].ping(lab['pod-c']); print('sent')")
     expect(newest.get_by_role("row", name="pod-a pod-c ICMP forwarded").first).to_be_visible()
-    expect(log.locator("svg").get_by_text("ICMP: 1×", exact=True)).to_be_visible()
+    expect(log.locator("svg").get_by_text("ICMP: 1× forwarded", exact=True)).to_be_visible()
     log.get_by_role("button", name="Hold still").click()
     lab.type_into_new_cell("lab['pod-a'].connect(lab['pod-c'], 81); flows.stop(); print('stopped')")
     expect(lab.page.get_by_text("stopped", exact=True)).to_be_visible()

@@ -15,7 +15,6 @@ A_CHAPTER = "chapters/06-same-node-across-nodes.html"
 WIDTH = 1280
 PHONE = 390
 PAPER = 718  # pixels: A4 without margins of 10 mm
-expect.set_options(timeout=60_000)  # milliseconds; a busy machine
 
 
 @pytest.fixture(scope="module")
