@@ -2,8 +2,9 @@
 
 usage: python -m tests.soak [--minutes 10] [--first SEED] [PART ...]     without parts: all, each for so many minutes
 
-``kills`` ends processes at random while chapters run, 1000 at most.  Every other part feeds one reader with damaged
-input.  What is found is printed with its seed; one that is kept belongs into ``KEPT`` of ``tests/unit/test_soak.py``.
+``kills`` ends processes at random while chapters run, 1000 at most; if the time is over before, it says so.  Every
+other part feeds one reader with damaged input.  What is found is printed with its seed; one that is kept belongs into
+``KEPT`` of ``tests/unit/test_soak.py``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import argparse
 import sys
 from random import Random
 
+from labhelpers.course.catalogue import CHAPTERS
 from tests.soak.fuzz import fuzz
 from tests.soak.kills import kills
 from tests.soak.targets import TARGETS
 
 _KILLS = 1000
-#: those that start many kinds of processes
-_CHAPTERS = ["02", "03", "04", "05", "06", "08", "09", "11"]
+#: all but the first two, which start no process that the others do not start
+_CHAPTERS = [chapter.number for chapter in CHAPTERS][2:]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.parts or "kills" in options.parts:
         killed = kills(Random(options.first), _CHAPTERS, options.minutes * 60, _KILLS)
         print(killed, flush=True)
+        if killed.programs.total() < _KILLS:
+            print(f"kills: the time was over before there were {_KILLS}; give it more --minutes", flush=True)
         bad = bool(killed.found)
     for target in TARGETS:
         if not options.parts or target.name in options.parts:
