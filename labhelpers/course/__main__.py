@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     minutes.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     minutes.add_argument("--format", choices=("csv", "json"), default="csv")
     minutes.set_defaults(do=_minutes)
-    handout = verbs.add_parser("handout", help="copies of chapters without solutions and outputs")
+    handout = verbs.add_parser("handout", help="copies of chapters without solutions and outputs, and their pages")
     handout.add_argument("folder", type=Path, metavar="FOLDER", help="where the copies go")
     handout.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     handout.set_defaults(do=_handout)

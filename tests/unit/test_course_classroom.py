@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,6 +216,87 @@ def test_handing_out_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Choose another folder" in capsys.readouterr().err
     assert (tmp_path / two.name).read_text() == "a learner's work"
     assert not (tmp_path / one.name).exists()
+
+
+def test_in_a_handout_of_all_chapters_every_link_leads_to_a_file(tmp_path: Path) -> None:
+    assert main(["handout", str(tmp_path), *map(str, CHAPTERS)]) == 0
+    texts = {path.name: path.read_text() for path in tmp_path.glob("*.md")}
+    for path in tmp_path.glob("*.ipynb"):
+        texts[path.name] = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    links = {(name, link) for name, text in texts.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)}
+    inside = {(name, link.partition("#")[0]) for name, link in links if "://" not in link}
+    assert {(CHAPTERS[0].name, page) for page in ("glossary.md", "cheat-sheet.md", "feedback.md")} <= inside
+    assert [(name, link) for name, link in inside if not (tmp_path / link).is_file()] == []
+    for name in texts:
+        if name.endswith(".md"):
+            assert (tmp_path / name).read_bytes() == (CHAPTERS[0].parent / name).read_bytes()
+
+
+def _with_text(folder: Path, text: str, name: str = "ada.ipynb") -> Path:
+    folder.mkdir(exist_ok=True)
+    made = notebook()
+    made.cells = [nbformat.v4.new_markdown_cell(text)]
+    return saved(folder, made, name)
+
+
+def test_pages_of_pages_come_along_and_others_do_not(tmp_path: Path) -> None:
+    path = _with_text(tmp_path / "from", "[a](a.md#place), [b](b%20c.md), https://example.org/d.md, [e](x/e.md)")
+    for name, text in {"a.md": "[f](f.md)", "b c.md": "", "f.md": "[a](a.md)", "d.md": "", "e.md": ""}.items():
+        (path.parent / name).write_text(text)
+    assert main(["handout", str(tmp_path / "to"), str(path)]) == 0
+    assert sorted(os.listdir(tmp_path / "to")) == ["a.md", "ada.ipynb", "b c.md", "f.md"]
+
+
+def test_a_page_that_is_there_already_stays_and_another_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (_with_text(tmp_path / "from", "[a](a.md)", name) for name in ("one.ipynb", "two.ipynb"))
+    (tmp_path / "from/a.md").write_text("a page")
+    to = tmp_path / "to"
+    assert main(["handout", str(to), str(one)]) == 0 == main(["handout", str(to), str(two)])
+    assert capsys.readouterr().out.split() == [str(to / name) for name in ("one.ipynb", "a.md", "two.ipynb")]
+    (to / "two.ipynb").unlink()
+    (to / "a.md").write_text("a learner's notes")
+    assert main(["handout", str(to), str(two)]) == 1
+    assert f"There is a file {to / 'a.md'} already. Choose another folder." in capsys.readouterr().err
+    assert (to / "a.md").read_text() == "a learner's notes"
+    assert not (to / "two.ipynb").exists()
+
+
+def test_pages_that_cannot_be_handed_out_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = (_with_text(tmp_path / name, "[a](a.md)", f"{name}.ipynb") for name in ("one", "two"))
+    to = tmp_path / "to"
+    assert main(["handout", str(to), str(one)]) == 1
+    assert f"{one} links to a.md, and there is no {one.parent / 'a.md'}." in capsys.readouterr().err
+    (one.parent / "a.md").mkdir()
+    assert main(["handout", str(to), str(one)]) == 1
+    assert "a.md cannot be read: Is a directory." in capsys.readouterr().err
+    (one.parent / "a.md").rmdir()
+    for path in (one, two):
+        (path.parent / "a.md").write_text(path.name)
+    assert main(["handout", str(to), str(one), str(two)]) == 1
+    assert "Two pages have the name a.md. Hand them out into two folders." in capsys.readouterr().err
+    assert not to.exists()
+
+
+def test_a_handout_that_fails_half_way_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterHub takes a folder that is there for one with the chapters in it."""
+    path = _with_text(tmp_path / "from", "[a](a.md)")
+    (path.parent / "a.md").write_text("a page")
+    write = Path.write_bytes
+
+    def full(target: Path, content: bytes) -> int:
+        if target.suffix == ".md":
+            write(target, content[:1])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(target, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["handout", str(tmp_path / "to"), str(path)]) == 1
+    assert "to cannot be written: No space left on device." in capsys.readouterr().err
+    assert not (tmp_path / "to").exists()
 
 
 def test_a_solution_inside_other_code_is_left_out_too() -> None:

@@ -1,4 +1,4 @@
-"""Chapters to hand out: without the cells that show a solution, and without anybody's outputs.
+"""Chapters to hand out, with their pages: without the cells that show a solution, and without anybody's outputs.
 
 The solutions stay in the package: a learner who types ``solution("1.2")`` sees one.  What is handed out only does not
 put them under everybody's nose.
@@ -7,13 +7,15 @@ put them under everybody's nose.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from labhelpers.course.classroom.notebook import calls, read
+from labhelpers.course.classroom.pages import linked_pages
 from labhelpers.errors import AlreadyExists, BadInput
 
 __all__ = ["hand_out", "without_solutions"]
@@ -34,26 +36,47 @@ def without_solutions(notebook: Any) -> Any:
 
 
 def hand_out(notebooks: Sequence[Path], folder: Path) -> list[Path]:
-    """Write a copy for learners of each notebook into the folder.  All are read before the first is written.
+    """Write a copy for learners of each notebook into the folder, and the pages that they link to.
+
+    All are read before the first is written.  A page that is in the folder already, with the same text, stays: chapters
+    may be handed out one after another.
 
     Raises:
-        NotFound, BadInput: one cannot be read, or the folder cannot be written.
+        NotFound, BadInput: one cannot be read, a page is not there, or the folder cannot be written.
         AlreadyExists: a file of that name is there already; nothing was written.
     """
-    copies = {folder / path.name: without_solutions(read(path)) for path in notebooks}
-    if len(copies) < len(notebooks):
+    copies = {path: without_solutions(read(path)) for path in notebooks}
+    pages = linked_pages(copies)
+    to_write = {folder / path.name: f"{nbformat.writes(copy).rstrip()}\n".encode() for path, copy in copies.items()}
+    if len(to_write) < len(notebooks):
         raise BadInput("Two of the notebooks have the same name.", "Hand them out into two folders.")
-    for target in copies:
+    for path, page in pages.items():
+        if to_write.setdefault(folder / path.name, page) != page:
+            raise BadInput(f"Two pages have the name {path.name}.", "Hand them out into two folders.")
+    for target in [*to_write]:
         if target.exists():
-            raise AlreadyExists(f"There is a file {target} already.", "Choose another folder.")
+            if target.suffix != ".md" or not target.is_file() or target.read_bytes() != to_write[target]:
+                raise AlreadyExists(f"There is a file {target} already.", "Choose another folder.")
+            del to_write[target]
+    _write(folder, to_write)
+    return list(to_write)
+
+
+def _write(folder: Path, files: Mapping[Path, bytes]) -> None:
+    """All of the files, or none: whoever looks whether the folder is there must not find half of it."""
+    is_new = not folder.exists()
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for target, notebook in copies.items():
+        for target, content in files.items():
             written.append(target)
-            nbformat.write(notebook, target)
-    except OSError as error:
+            target.write_bytes(content)
+    except BaseException as error:
         for target in written:
             target.unlink(missing_ok=True)
-        raise BadInput(f"{folder} cannot be written: {error.strerror}.", "Choose another folder.") from None
-    return written
+        if is_new:
+            with suppress(OSError):  # it could not be made, or somebody put something into it
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise BadInput(f"{folder} cannot be written: {error.strerror}.", "Choose another folder.") from None
+        raise
