@@ -12,6 +12,8 @@ __all__ = ["AS_ROOT", "FEATURES"]
 
 _ALL = chapters("00-11")
 AS_ROOT = "start the notebook as root"
+#: the case of the clinic that is about WireGuard; all others do without
+_CASE = (("11", "case 29"),)
 _OTHER_PLUGINS = Instead("the bridge plugin, which shows the same steps", ("bridge",))
 
 
@@ -22,12 +24,14 @@ def _device(
     instead: Instead | None = None,
     module: str | None = None,
     seen_outside: bool = False,
+    parts: tuple[tuple[str, str], ...] = (),
 ) -> Feature:
     """An interface of a kind; its module has the kind's name unless told otherwise."""
     return Feature(
         id=kind,
         what=what,
         chapters=where,
+        parts=parts,
         instead=instead,
         trial=partial(net.device, kind),
         module=kind if module is None else module,
@@ -76,13 +80,15 @@ FEATURES = (
     _device(
         "wireguard",
         "WireGuard: an encrypted tunnel",
-        chapters("06-07"),
+        chapters("06-07", "11"),
+        parts=_CASE,
         instead=Instead("wireguard-go in user space", ("tun", "wireguard-go")),
     ),
     Feature(
         id="tun",
         what="TUN: an interface that ends in a program",
-        chapters=chapters("06-07", "09"),
+        chapters=chapters("06-07", "09", "11"),
+        parts=(("09", ""), ("11", "")),  # the rows of IPIP and WireGuard say whether they work, with it or without
         trial=net.tun_device,
         module="tun",
         permit="sudo chmod 666 /dev/net/tun",

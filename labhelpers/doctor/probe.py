@@ -25,6 +25,8 @@ class Probe:
     what: str
     #: the numbers of the chapters that need it
     chapters: tuple[str, ...]
+    #: of which of these chapters only a part needs it, and which; "" where another probe says whether the part works
+    parts: tuple[tuple[str, str], ...] = ()
     instead: Instead | None = None
 
 

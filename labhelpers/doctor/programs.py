@@ -79,7 +79,8 @@ PROGRAMS = (
     Program(
         id="wireguard-go",
         what="wireguard-go: WireGuard in user space",
-        chapters=chapters("06-07"),
+        chapters=chapters("06-07", "11"),
+        parts=(("11", ""),),
         package="wireguard-go",
         instead=Instead("the kernel's own WireGuard", ("wireguard",)),
     ),

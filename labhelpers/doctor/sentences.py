@@ -13,8 +13,18 @@ _REFUSED = "because this machine does not allow a sandbox"
 
 
 def lacking(rows: Iterable[Row], chapter: Chapter) -> tuple[Row, ...]:
-    """What the chapter needs and this machine does not have."""
-    return tuple(row for row in rows if row.status == MISSING and chapter.number in row.chapters)
+    """What the whole chapter needs and this machine does not have."""
+    return tuple(
+        row
+        for row in rows
+        if row.status == MISSING and chapter.number in row.chapters and chapter.number not in dict(row.parts)
+    )
+
+
+def _but(rows: Iterable[Row], chapter: Chapter) -> str:
+    """Which parts of a chapter that runs do not."""
+    missing = [(dict(row.parts).get(chapter.number), row) for row in rows if row.status == MISSING]
+    return "".join(f", but not {part}, which lacks {row.name}" for part, row in missing if part)
 
 
 def about_one(rows: Sequence[Row], number: str, *, refused: bool, trouble: str) -> str:
@@ -26,7 +36,7 @@ def about_one(rows: Sequence[Row], number: str, *, refused: bool, trouble: str) 
         return f"{name} does not run here, {_REFUSED}."
     if trouble:
         return f"Whether chapter {number} runs here is not known: {trouble}"
-    return f"{name} does not run here. It lacks {_list(lacks)}." if lacks else f"{name} runs here."
+    return f"{name} does not run here. It lacks {_list(lacks)}." if lacks else f"{name} runs here{_but(rows, chapter)}."
 
 
 def about_all(rows: Sequence[Row], *, refused: bool, trouble: str) -> tuple[str, ...]:
@@ -35,16 +45,17 @@ def about_all(rows: Sequence[Row], *, refused: bool, trouble: str) -> tuple[str,
         return (f"No chapter runs here, {_REFUSED}. The recorded outputs can be read.",)
     if trouble:
         return (f"Whether the chapters run here is not known: {trouble}",)
-    groups: dict[tuple[Row, ...], list[str]] = {}
+    groups: dict[tuple[tuple[Row, ...], str], list[str]] = {}
     for chapter in CHAPTERS:
-        groups.setdefault(lacking(rows, chapter), []).append(chapter.number)
-    return tuple(_runs(numbers, lacks) for lacks, numbers in groups.items())
+        lacks = lacking(rows, chapter)
+        groups.setdefault((lacks, "" if lacks else _but(rows, chapter)), []).append(chapter.number)
+    return tuple(_runs(numbers, lacks, but) for (lacks, but), numbers in groups.items())
 
 
-def _runs(numbers: list[str], lacks: tuple[Row, ...]) -> str:
+def _runs(numbers: list[str], lacks: tuple[Row, ...], but: str) -> str:
     one = len(numbers) == 1
     if not lacks:
-        return f"{_chapters(numbers)} {'runs' if one else 'run'} here."
+        return f"{_chapters(numbers)} {'runs' if one else 'run'} here{but}."
     do, they = ("does", "It lacks") if one else ("do", "They lack")
     return f"{_chapters(numbers)} {do} not run here. {they} {_list(lacks)}."
 

@@ -39,6 +39,8 @@ class Row:
     said: str = ""
     #: Debian's package, for a program
     package: str = ""
+    #: as the probe has it: chapters of which only a part needs it, and the part
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ def _row(probe: Probe, outcomes: Mapping[str, Outcome], machine: Machine) -> Row
     outcome = outcomes.get(probe.id, Outcome(None, "there was nothing to try it in"))
     status, to_do = _judge(probe, outcome, outcomes, machine)
     package = probe.package if isinstance(probe, Program) else ""
-    return Row(probe.id, probe.what, status, probe.chapters, to_do, outcome.said, package)
+    return Row(probe.id, probe.what, status, probe.chapters, to_do, outcome.said, package, probe.parts)
 
 
 def _judge(probe: Probe, outcome: Outcome, outcomes: Mapping[str, Outcome], machine: Machine) -> tuple[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 
+from labhelpers.errors import KernelFeatureMissing, NeedsPrivilege
 from labhelpers.linux import names
 
-__all__ = ["open_tun"]
+__all__ = ["open_tun", "require"]
 
 _DEVICE = "/dev/net/tun"
 _TUNSETIFF = 0x400454CA
@@ -34,3 +36,28 @@ def open_tun(name: str) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def require() -> None:
+    """Change nothing: may a program make TUN devices here?
+
+    Raises:
+        NeedsPrivilege: the file by which it asks the kernel for one may not be opened.
+        KernelFeatureMissing: there is no such file, or no driver behind it.
+
+    Shell: ``: <> /dev/net/tun``.
+    """
+    try:
+        os.close(os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise NeedsPrivilege(
+                f"{_DEVICE} may not be opened here.",
+                f"Outside the notebook: `sudo chmod 666 {_DEVICE}`.",
+                errno=error.errno,
+            ) from None
+        raise KernelFeatureMissing(
+            f"{_DEVICE} cannot be opened: {(error.strerror or str(error)).lower()}.",
+            "Run doctor() to see what brings it.",
+            errno=error.errno,
+        ) from None

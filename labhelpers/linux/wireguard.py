@@ -33,7 +33,7 @@ from labhelpers.linux.netlink import (
     text,
 )
 
-__all__ = ["OVERHEAD", "Device", "Peer", "add", "change", "decode", "encode", "read"]
+__all__ = ["OVERHEAD", "Device", "Peer", "add", "change", "decode", "encode", "is_there", "read"]
 
 #: bytes: outer IPv4 header 20, UDP 8, WireGuard's header 16 and authenticator 16
 OVERHEAD = 60
@@ -129,6 +129,19 @@ def read(namespace: NetworkNamespace, name: str) -> Device:
             return decode(list(socket.dump(_family(socket), body)))
         except NetlinkRefusal as refusal:
             raise refused(refusal.errno or 0, refusal.from_kernel, f"wg show {name}") from refusal
+
+
+def is_there() -> bool:
+    """Does the kernel have WireGuard?  Changes nothing, but the kernel loads the module if it may.
+
+    Shell: ``genl ctrl get name wireguard``.
+    """
+    with NetlinkSocket(generic_netlink.PROTOCOL) as socket:
+        try:
+            _family(socket)
+        except KernelFeatureMissing:
+            return False
+    return True
 
 
 def _socket(namespace: NetworkNamespace) -> NetlinkSocket:

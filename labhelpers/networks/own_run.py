@@ -7,6 +7,7 @@ share one /run: there each has a folder below it, which every command sees as /r
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from labhelpers.linux.spelling import quoted
 
 __all__ = ["folder", "here", "note", "remove", "run", "write"]
 
+#: wireguard-go draws a frame around an advice about something else
+_FRAME = re.compile(r"^[\u2500-\u257f].*\n?", re.MULTILINE)
 _PATIENCE = 10.0  # seconds for a daemon to start or a client to be answered
 
 
@@ -71,8 +74,9 @@ def run(node: Node, command: str, *, input: str = "", script: str = "") -> Compl
     """
     done = node.run(command, input=input or None, timeout=_PATIENCE)
     if not done.ok:
+        wrote = _FRAME.sub("", str(done)).strip() or "it wrote nothing"
         raise LabError(
-            f"`{command}` on {node.name} ended with status {done.returncode}: {str(done) or 'it wrote nothing'}.",
+            f"`{command}` on {node.name} ended with status {done.returncode}: {wrote}.",
             "Read what it wrote.",
         )
     note(node, script or command, input=input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
@@ -13,11 +14,20 @@ from typing import Any
 import pytest
 
 from labhelpers.conformance import across_nodes
-from labhelpers.errors import AlreadyExists, BadInput, KernelFeatureMissing, LabError, NotFound, ToolMissing
+from labhelpers.errors import (
+    AlreadyExists,
+    BadInput,
+    KernelFeatureMissing,
+    LabError,
+    NeedsPrivilege,
+    NotFound,
+    ToolMissing,
+)
 from labhelpers.lab import Lab, Node, checkpoint
 from labhelpers.linux import kinds, namespace, process
 from labhelpers.linux import wireguard as kernel
 from labhelpers.linux.wireguard import Peer
+from labhelpers.networks import wireguard
 from labhelpers.networks.route import Bgp, HostGateway, WireGuard
 from labhelpers.networks.wireguard import Keys, uapi
 from labhelpers.topology import Snapshot
@@ -320,7 +330,7 @@ def test_without_wireguard_go_it_is_said_which_package_brings_it(
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo 'no TUN here' >&2; exit 1", "on node-1 ended with status 1: no TUN here"),
+        ("echo '┌──┐\n│no│\n└──┘' >&2; echo 'no luck' >&2; exit 1", "on node-1 ended with status 1: no luck. Read"),
         ("exit 0", "There is no interface wireguard.cali on node-1"),
     ],
     ids=["refuses", "does not stay"],
@@ -334,6 +344,50 @@ def test_a_daemon_that_does_not_start_leaves_nothing(
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     _refused(lab, lambda: WireGuard(lab), LabError, words)
+
+
+def _refuse_to_open(path: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def opened(name: Any, *rest: Any, **more: Any) -> int:
+        if name == path:
+            raise OSError(code, os.strerror(code), name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (errno.EACCES, NeedsPrivilege, r"/dev/net/tun may not be opened here\. .*`sudo chmod 666 /dev/net/tun`"),
+        (errno.ENOENT, KernelFeatureMissing, r"/dev/net/tun cannot be opened: no such file or directory\. Run doctor"),
+    ],
+)
+def test_without_a_tun_device_it_is_said_what_is_missing_and_what_to_do(
+    lab: Lab, user_space: None, code: int, kind: type[LabError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = checkpoint("06")
+    _refuse_to_open("/dev/net/tun", code, monkeypatch)
+    _refused(lab, lambda: WireGuard(lab), kind, f"This kernel has no WireGuard, and wireguard-go needs .* {words}")
+    monkeypatch.setattr(kernel, "is_there", lambda: False)
+    with pytest.raises(kind, match=words):
+        wireguard.require()
+    monkeypatch.setattr(kernel, "is_there", lambda: True)
+    wireguard.require()
+
+
+def test_what_the_kernel_is_asked_for_is_what_it_can_make(lab: Lab) -> None:
+    made = namespace.create("try")
+    try:
+        with made.changes() as changes:
+            kinds.add(changes, "try", "wireguard")
+        can = True
+    except KernelFeatureMissing:
+        can = False
+    finally:
+        namespace.delete(made)
+    assert kernel.is_there() is can
 
 
 @pytest.mark.parametrize("fault", ["crash", "interrupt"])

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from labhelpers.course import clinic
+from labhelpers.course.clinic import admission
 from labhelpers.course.clinic.admission import FAULTS, NUMBERED, _drawn, _faults, _level
 from labhelpers.course.clinic.chart import Entry, earlier, note
 from labhelpers.course.clinic.debrief import Debrief
 from labhelpers.course.clinic.evidence import is_symptom
 from labhelpers.course.clinic.fault import LAYERS, WORDS, layer
 from labhelpers.course.clinic.in_disguise import HERRINGS, PAIRS
-from labhelpers.course.clinic.ward import WARDS
-from labhelpers.errors import BadInput, NotFound
+from labhelpers.course.clinic.ward import NEEDS, WARDS
+from labhelpers.errors import BadInput, NeedsPrivilege, NotFound
 
 _ALL = {**FAULTS, **{fault.id: fault for fault, _ in HERRINGS.values()}}
 
@@ -117,6 +118,43 @@ def test_what_is_drawn_is_not_found_yet_and_levels_come_one_after_another() -> N
     assert _level(NUMBERED[int(_drawn(None, None)) - 1]) == 2
     assert _drawn(3, 7) == _drawn(3, 7) in clinic.cases(3)
     assert _drawn(1, None) in clinic.cases(1), "all are found, and one may have them again"
+
+
+@pytest.fixture
+def no_wireguard(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The number of the case that needs it, on a machine that has none."""
+
+    def refuse() -> None:
+        raise NeedsPrivilege("/dev/net/tun may not be opened here.", "Ask for it.")
+
+    monkeypatch.setitem(NEEDS, "wireguard", refuse)
+    monkeypatch.setattr(admission, "Case", None)  # nobody gets so far
+    return str(NUMBERED.index("somebody-elses-key") + 1)
+
+
+@pytest.mark.usefixtures("no_wireguard")
+@pytest.mark.parametrize("case", ["somebody-elses-key", "29", 29])
+def test_a_case_for_which_the_machine_lacks_something_says_what(case: str | int) -> None:
+    with pytest.raises(NeedsPrivilege) as refused:
+        clinic.admit(case)
+    assert str(refused.value) == (
+        "Case 29 cannot be built on this machine. /dev/net/tun may not be opened here. "
+        "Ask for it. Or take another case: `case = clinic.admit()`."
+    )
+
+
+def test_a_case_for_which_the_machine_lacks_something_is_not_drawn(no_wireguard: str) -> None:
+    for case in clinic.cases(4):
+        if case != no_wireguard:
+            note(Entry(case, level=4, solved=True), Entry(case))
+    drawn = {_drawn(4, None) for _ in range(200)}
+    assert drawn == set(clinic.cases(4)) - {no_wireguard}, "all others are found, and one may have them again"
+    by_seed = {seed: _drawn(4, seed) for seed in range(200)}
+    assert set(by_seed.values()) == drawn
+    NEEDS["wireguard"] = lambda: None
+    assert {_drawn(4, None) for _ in range(20)} == {no_wireguard}
+    elsewhere = {seed: _drawn(4, seed) for seed in range(200)}
+    assert {number for seed, number in elsewhere.items() if by_seed[seed] != number} == {no_wireguard}
 
 
 def test_to_begin_again_makes_nothing_undone() -> None:

@@ -10,6 +10,8 @@ import pytest
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from labhelpers.course.catalogue import CHAPTERS
+from labhelpers.course.clinic.admission import FAULTS, NUMBERED
+from labhelpers.course.clinic.ward import NEEDS
 from labhelpers.doctor.features import FEATURES
 from labhelpers.doctor.probe import Probe
 from labhelpers.doctor.programs import PROGRAMS
@@ -66,6 +68,15 @@ def test_readme_requires_of_the_kernel_what_the_doctor_tries(chapter: str) -> No
 def test_readme_requires_the_programs_that_the_doctor_looks_for(chapter: str) -> None:
     files = {one.files[0] if one.files else one.id for one in PROGRAMS if one.id in required(PROGRAMS, chapter)}
     assert set(re.findall("`([a-z0-9]+)`", readme()[chapter][1])) == files
+
+
+def test_the_part_of_the_clinic_that_needs_wireguard_is_its_case() -> None:
+    wards = {number: FAULTS[id].ward for number, id in enumerate(NUMBERED, 1) if id in FAULTS}
+    (case,) = [number for number, ward in wards.items() if ward in NEEDS]
+    parts = {one.id: dict(one.parts) for one in (*FEATURES, *PROGRAMS) if "11" in dict(one.parts)}
+    assert {id: part["11"] for id, part in parts.items()} == {
+        "wireguard": f"case {case}", "tun": "", "wireguard-go": "",
+    }  # fmt: skip
 
 
 def test_the_set_up_installs_the_programs_of_the_chapters_written() -> None:

@@ -75,6 +75,35 @@ def test_one_chapter_is_one_sentence(chapter: str, failed: dict[str, Outcome], s
     assert one.ok == ("lack" not in sentence)
 
 
+def test_a_chapter_of_which_only_a_part_lacks_something_runs() -> None:
+    here: dict[str, Outcome] = {"wireguard": NOT_BUILT, "tun": Outcome(False, "Permission denied", errno.EACCES)}
+    for sick in (here, {"wireguard": NOT_BUILT, "wireguard_go": ABSENT}):
+        one = report("11", **sick)
+        assert one.sentences == (
+            "Chapter 11, The clinic: broken networks, runs here, but not case 29, which lacks WireGuard.",
+        )
+        assert one.ok
+        runs, does_not, in_part = report(**sick).sentences
+        assert runs == "Chapters 00–05, 08–10 run here."
+        assert does_not.startswith("Chapters 06–07 do not run here. They lack WireGuard")
+        assert in_part == "Chapter 11 runs here, but not case 29, which lacks WireGuard."
+    assert "sudo chmod 666 /dev/net/tun" in repr(report("11", **here))
+    assert report("11", bird=ABSENT, **here).sentences[0].endswith("It lacks the program BIRD.")
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        {"wireguard": NOT_BUILT},
+        {"tun": ABSENT},
+        {"tun": ABSENT, "ipip": NOT_BUILT, "wireguard_go": ABSENT},
+        {"wireguard_go": ABSENT},
+    ],
+)
+def test_with_one_of_the_two_wireguards_every_case_of_the_clinic_runs(failed: dict[str, Outcome]) -> None:
+    assert report("11", **failed).sentences == ("Chapter 11, The clinic: broken networks, runs here.",)
+
+
 def test_a_machine_without_a_sandbox_gets_the_explanation_and_the_programs() -> None:
     none = Report(rows({"ip": Outcome(True), "bird": ABSENT}, DEBIAN), DEBIAN, refusal="It is forbidden.\nDo <this>.")
     assert none.sentences == (

@@ -11,7 +11,8 @@ from labhelpers.course.clinic.case import Case
 from labhelpers.course.clinic.chart import Standing, chart, standing
 from labhelpers.course.clinic.fault import LAYERS, Disguise, Fault
 from labhelpers.course.clinic.in_disguise import HERRINGS, PAIRS
-from labhelpers.errors import BadInput, NotFound
+from labhelpers.course.clinic.ward import NEEDS
+from labhelpers.errors import BadInput, LabError, NotFound
 from labhelpers.linux.records import Rows
 
 __all__ = ["FAULTS", "NUMBERED", "admit", "cases", "overview"]
@@ -44,20 +45,26 @@ def admit(case: str | int = "", *, level: int | None = None, seed: int | None = 
     In a notebook the network is then at hand by its names: ``lab``, ``node_1``, ``pod_a`` … or ``cluster``.
 
     Args:
-        case: its number, or its name; without one it is drawn from those that you have not found yet.
+        case: its number, or its name; without one it is drawn from those that you have not found yet and that can be
+            built on this machine.
         level: 1 (found at the first look) to 4; by default the lowest in which one is left.
         seed: the same seed draws the same case, whatever you have found; of level 1 if no level is given.
 
     Raises:
         NotFound: there is no such case.
         BadInput: there is no such level.
-        LabError: the network could not be built; see there.
+        LabError: this machine lacks something for this case, and nothing was touched; or the network could not be
+            built, see there.
     """
     wanted = str(case) or _drawn(level, seed)
     id = NUMBERED[int(wanted) - 1] if wanted in cases() else wanted
     if id not in NUMBERED:
         raise NotFound(f"There is no case {case!r}.", f"Cases have numbers from 1 to {len(NUMBERED)}.")
-    made = Case(str(NUMBERED.index(id) + 1), _level(id), _faults(id), *_said(id))
+    number = str(NUMBERED.index(id) + 1)
+    if lack := _lack(id):
+        what = f"Case {number} cannot be built on this machine. {lack.what}"
+        raise type(lack)(what, f"{lack.to_do} Or take another case: `case = clinic.admit()`.", errno=lack.errno)
+    made = Case(number, _level(id), _faults(id), *_said(id))
     shell = get_ipython()
     if shell is not None:
         shell.push(made.gives)
@@ -78,12 +85,30 @@ def _drawn(level: int | None, seed: int | None) -> str:
     if level is not None and level not in _LEVELS:
         raise BadInput(f"There is no level {level!r}.", "Choose 1, 2, 3 or 4.")
     if seed is not None:
-        return random.Random(seed).choice(cases(level or 1))
+        dice, pool = random.Random(seed), cases(level or 1)
+        # what is drawn on every machine, if it can be built here; there is always one that can
+        while _lack(NUMBERED[int(number := dice.choice(pool)) - 1]):
+            pass
+        return number
     found = {one.case for one in chart() if one.solved}
     for one in _LEVELS if level is None else (level,):
-        if left := [number for number in cases(one) if number not in found]:
+        if left := [number for number in _possible(one) if number not in found]:
             return random.choice(left)
-    return random.choice(cases(level))
+    return random.choice(_possible(level))
+
+
+def _possible(level: int | None) -> list[str]:
+    """The cases of a level that can be built on this machine."""
+    return [number for number in cases(level) if not _lack(NUMBERED[int(number) - 1])]
+
+
+def _lack(id: str) -> LabError | None:
+    """What this machine lacks for a case, if it can run the chapter."""
+    try:
+        NEEDS.get(_faults(id)[0].ward, lambda: None)()
+    except LabError as error:
+        return error
+    return None
 
 
 def _faults(id: str) -> tuple[Fault, ...]:

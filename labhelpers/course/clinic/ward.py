@@ -20,10 +20,11 @@ from labhelpers.course.clinic.fault import Fault
 from labhelpers.errors import NotFound
 from labhelpers.lab import Lab, Namespace, Pod, checkpoint
 from labhelpers.linux.records import Rows
+from labhelpers.networks import wireguard
 from labhelpers.networks.route import Bgp, Carrier, Vxlan, WireGuard
 from labhelpers.trace import Walk, walk
 
-__all__ = ["WARDS", "LabWard", "Ward"]
+__all__ = ["NEEDS", "WARDS", "LabWard", "Ward"]
 
 _PORT = 8080
 # seconds
@@ -198,3 +199,6 @@ WARDS: dict[str, Callable[[], Ward]] = {
     "wireguard": lambda: _carried(WireGuard, "between the nodes packets are encrypted by WireGuard", patience=8.0),
     "shop": cluster_ward,
 }
+
+#: raises LabError where a machine that can run chapter 11 cannot build this ward; changes nothing
+NEEDS: dict[str, Callable[[], None]] = {"wireguard": wireguard.require}

@@ -44,6 +44,7 @@ class WireGuard(Carrier):
 
     Raises (besides what every carrier raises):
         ToolMissing: the kernel has no WireGuard, and wireguard-go is not installed.
+        NeedsPrivilege, KernelFeatureMissing: nor a TUN device, which wireguard-go needs.
 
     Shell, on node-1: ``wg set wireguard.cali peer KEY endpoint 192.168.1.11:51820 allowed-ips 10.0.2.0/24``,
     ``ip route add 10.0.2.0/24 dev wireguard.cali table 1``,

@@ -8,26 +8,46 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from labhelpers.errors import KernelFeatureMissing, NotFound
+from labhelpers.errors import KernelFeatureMissing, LabError, NotFound
 from labhelpers.lab import Node
 from labhelpers.lab.journal import journal
-from labhelpers.linux import process, wireguard
+from labhelpers.linux import process, tun, wireguard
 from labhelpers.linux.wireguard import Device, Peer
 from labhelpers.networks import own_run
 from labhelpers.networks.wireguard import uapi
 
-__all__ = ["add", "change", "in_kernel", "read", "remove"]
+__all__ = ["add", "change", "in_kernel", "read", "remove", "require"]
 
 _PROGRAM = "wireguard-go"
 _PATIENCE = 2.0  # seconds; it ends in milliseconds
+
+
+def require() -> None:
+    """Change nothing: can nodes of this machine have a WireGuard interface?
+
+    Raises:
+        ToolMissing: the kernel has no WireGuard, and wireguard-go is not installed.
+        NeedsPrivilege, KernelFeatureMissing: nor a TUN device, which wireguard-go needs.
+    """
+    if not wireguard.is_there():
+        _require_own()
+
+
+def _require_own() -> None:
+    process.arguments([_PROGRAM])
+    try:
+        tun.require()
+    except LabError as error:
+        what = f"This kernel has no WireGuard, and {_PROGRAM} needs a TUN device. {error.what}"
+        raise type(error)(what, error.to_do, errno=error.errno) from None
 
 
 def add(node: Node, name: str) -> None:
     """Create a WireGuard interface, without a key and down.
 
     Raises:
-        ToolMissing: the kernel has no WireGuard, and wireguard-go is not installed.
-        LabError: wireguard-go does not start; there may be no TUN device.
+        ToolMissing, NeedsPrivilege, KernelFeatureMissing: as for ``require``.
+        LabError: wireguard-go does not start.
 
     Shell: ``ip link add NAME type wireguard``, or ``wireguard-go NAME``.
     """
@@ -35,7 +55,7 @@ def add(node: Node, name: str) -> None:
         with node.changes() as changes:
             wireguard.add(changes, name)
     except KernelFeatureMissing:
-        process.arguments([_PROGRAM])
+        _require_own()
         own_run.folder(node, uapi.FOLDER)
         # with LOG_LEVEL it would keep our end of its output, and we would wait for more; it always writes an advice
         own_run.run(node, f"env --unset=LOG_LEVEL {_PROGRAM} {name}", script=f"{_PROGRAM} {name} 2> /dev/null")
