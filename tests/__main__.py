@@ -19,10 +19,10 @@ from tests.runner.tally import Tally, allowed_reasons
 PYTEST = (sys.executable, "-m", "pytest")
 NBVAL = (
     *(*PYTEST, "--nbval", "--nbval-cell-timeout=180", "--nbval-sanitize-with=tests/notebooks/sanitize.cfg"),
-    *("-n4", "--dist=loadfile", "notebooks"),
+    *("-n3", "--dist=loadfile", "notebooks"),
 )
-CHAPTERS = (*PYTEST, "-n4", "--dist=worksteal", "tests/notebooks")
-KERNELS = (*PYTEST, "-n2", "--dist=loadfile", "tests/sandbox")
+CHAPTERS = (*PYTEST, "-n3", "--dist=worksteal", "tests/notebooks")
+KERNELS = (*PYTEST, "-n4", "--dist=loadfile", "tests/sandbox")
 SANDBOX = (sys.executable, "-m", "labhelpers.sandbox.run", "--")
 
 
