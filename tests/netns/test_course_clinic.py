@@ -144,6 +144,8 @@ def test_a_case_from_admission_to_debrief(capsys: pytest.CaptureFixture[str]) ->
             case.answer("node-1", "magic", "ip route")
         with pytest.raises(BadInput, match="no text"):
             case.answer("node-1", "route", "")
+        with pytest.raises(BadInput, match=r"several commands.* pipes are fine"):
+            case.answer("node-1", "route", "ip -d link; ip addr; ip route; nft list ruleset; bridge fdb; sysctl -a")
         with pytest.raises(NotFound, match="There is no namespace 'node-7'"):
             case.answer("node-7", "route", "ip route")
         hints = [repr(case.hint()) for _ in range(4)]

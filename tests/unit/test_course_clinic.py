@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from labhelpers.course import clinic
+from labhelpers.course import chapter11, clinic
 from labhelpers.course.clinic import admission
 from labhelpers.course.clinic.admission import FAULTS, NUMBERED, _drawn, _faults, _level
 from labhelpers.course.clinic.chart import Entry, earlier, note
 from labhelpers.course.clinic.debrief import Debrief
-from labhelpers.course.clinic.evidence import is_symptom
+from labhelpers.course.clinic.evidence import is_several, is_symptom
 from labhelpers.course.clinic.fault import LAYERS, WORDS, layer
 from labhelpers.course.clinic.in_disguise import HERRINGS, PAIRS
 from labhelpers.course.clinic.ward import NEEDS, WARDS
@@ -87,6 +87,36 @@ def test_a_probe_is_a_symptom(command: str) -> None:
 @pytest.mark.parametrize("command", ["ip route", "cat /etc/hosts", "echo 'unfinished"])
 def test_other_commands_are_not(command: str) -> None:
     assert not is_symptom(command)
+
+
+@pytest.mark.parametrize(
+    "commands",
+    ["ip -d link; ip addr; nft list ruleset", "ip link && ip route", "false || ip route", "ip link & ip route",
+     "ip link\nip route", "ip link &", "echo 'a;b'; ip route", 'echo "\\""; ip route', "ip link 2>&1; ip route",
+     "sh -c 'ip link; ip route'", "kubectl exec -n shop web -- /bin/sh -ec 'mount && env'",
+     "echo $(ip link; ip route)"],
+)  # fmt: skip
+def test_several_commands_are_no_evidence(commands: str) -> None:
+    assert is_several(commands)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ip route | grep 10.0.2.0", "ip -d link 2>&1", "grep 'a;b' /etc/hosts", 'grep -E "a||b" /etc/hosts',
+     "ip \\\n route", "find /etc -name hosts -exec cat {} \\;", "sh -c 'ip route | grep default'",
+     "awk '{ print $1; print $2 }' /etc/hosts",
+     "ip route > /tmp/x", "echo 'unfinished", "curl 'http://x/?a=1&b=2'", "grep -c 'a;b' /etc/hosts"],
+)  # fmt: skip
+def test_one_command_is_one_also_with_pipes_and_quotation_marks(command: str) -> None:
+    assert not is_several(command)
+
+
+def test_what_the_clinic_itself_takes_for_evidence_is_one_command() -> None:
+    told = [re.findall("`(.+?)`", hint) for fault in _ALL.values() for hint in fault.hints]
+    answers = re.findall(r"""case\.answer\(.*, ["'](.+)["']\)""", Path(chapter11.__file__).read_text())
+    assert len(answers) >= 5
+    for command in [*(fault.evidence for fault in _ALL.values()), *(one for some in told for one in some), *answers]:
+        assert not is_several(command), command
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from labhelpers.conformance import Row
 from labhelpers.course.clinic.chart import Entry, earlier, note
 from labhelpers.course.clinic.debrief import Debrief
-from labhelpers.course.clinic.evidence import break_in, do, is_symptom, tells
+from labhelpers.course.clinic.evidence import break_in, do, is_several, is_symptom, tells
 from labhelpers.course.clinic.fault import Disguise, Fault
 from labhelpers.course.clinic.fault import layer as layer_of
 from labhelpers.course.clinic.ward import WARDS, Ward
@@ -93,10 +93,12 @@ class Case:
         Args:
             where: the namespace, such as ``"pod-b"`` or ``"node-1"``; or an object, ``"shop/web"``.
             why: one of ``clinic.LAYERS``, such as ``"cable"`` or ``"route"``, or another word for it.
-            evidence: a shell command that, run there, shows it.  Its output must be another one without the fault.
+            evidence: one shell command, perhaps with pipes, that, run there, shows it.  Its output must be another one
+                without the fault.
 
         Raises:
-            BadInput: ``why`` is none of the layers, or something is no text.
+            BadInput: ``why`` is none of the layers, something is no text, or the evidence is several commands.  That
+                counts as no answer.
             NotFound: there is no such place, or the network of this case is gone.
         """
         if isinstance(where, Namespace):
@@ -283,6 +285,11 @@ def _require(where: object, why: object, evidence: object) -> None:
     for name, value in (("where", where), ("why", why), ("evidence", evidence)):
         if not isinstance(value, str) or not value.strip():
             raise BadInput(f"{name}={value!r} is no text.", 'Write answer("node-1", "route", "ip route").')
+    if is_several(str(evidence).strip()):
+        raise BadInput(
+            "The evidence is several commands, and a piece of evidence is one.",
+            "Choose the one that shows it; pipes are fine: `ip route | grep default`.",
+        )
 
 
 def _shown(ward: Ward, fault: Fault) -> Walk | str | None:

@@ -16,12 +16,16 @@ from labhelpers.course.clinic.fault import Fault, Step
 from labhelpers.course.clinic.ward import Ward
 from labhelpers.errors import TimedOut
 
-__all__ = ["Marks", "break_in", "do", "is_symptom", "tells"]
+__all__ = ["Marks", "break_in", "do", "is_several", "is_symptom", "tells"]
 
 #: programs that try whether something works: they show that it is broken, not why
 _PROBES = {
     "ping", "curl", "wget", "nc", "ncat", "traceroute", "tracepath", "mtr", "telnet", "iperf3", "arping", "watch",
 }  # fmt: skip
+_SHELLS = {"sh", "bash", "dash", "ash"}
+#: what a shell does not look into for the end of a command, and ``2>&1``, whose ``&`` is none
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|[<>]&""", re.DOTALL)
+_NEXT = re.compile(r"[;&\n]|\|\|")
 #: when something happened says nothing about what
 _TIME = re.compile(r"(?<![\w:])\d\d:\d\d(:\d\d(\.\d+)?)?(?![\w:])|\b(\d+[smhd])+\b")
 _NUMBER = re.compile(r"\b\d+\b")
@@ -74,6 +78,20 @@ def is_symptom(command: str) -> bool:
     except ValueError:  # a quotation mark is missing; the shell will say so
         return False
     return any(Path(word).name in _PROBES for word in words)
+
+
+def is_several(command: str) -> bool:
+    """Are these several commands, of which one may happen to show it?  A pipe is one, and so is ``sh -c`` with one."""
+    if _NEXT.search(_QUOTED.sub("_", command)):
+        return True
+    try:
+        words = shlex.split(command)
+    except ValueError:  # as above
+        return False
+    return any(
+        Path(shell).name in _SHELLS and re.fullmatch("-[a-z]*c", option) and is_several(inner)
+        for shell, option, inner in zip(words, words[1:], words[2:], strict=False)
+    )
 
 
 def tells(ward: Ward, fault: Fault, marks: Marks, place: str, command: str) -> str:
