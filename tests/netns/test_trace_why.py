@@ -62,6 +62,10 @@ BROKEN: dict[str, tuple[Callable[[Lab], object], dict[str, Any], str, str, str]]
         "node-1/veth-pod-a is no port of a bridge, and takes only what is for its own MAC address, 0a:00:00:00:00:01. "
         "The packet is for 02:cf:c5:b6:29:8b.",
     ),
+    "ARP of the sender is not answered, and it waits until its kernel gives up": (
+        node("ip route replace default via 10.0.1.254", "pod-a"), {"timeout": 5},
+        "arp", "pod-a/lo", "pod-a asked on eth0 who has 10.0.1.254, and nobody answered.",
+    ),
     "ARP is not answered": (
         node("ip route replace 10.0.2.0/24 via 192.168.1.99"), {},
         "arp", "node-1/cni0", "node-1 asked on eth0 who has 192.168.1.99, and nobody answered.",

@@ -123,6 +123,7 @@ def _loop(evidence: Evidence, where: str, said: tuple[str, ...]) -> Why:
 def _unreachable(evidence: Evidence, namespace: str, to: str, source: str, where: str, said: tuple[str, ...]) -> Why:
     """The router ``namespace`` said that it does not reach ``to``, about a packet from ``source``."""
     here, _, device = where.partition("/")
-    came_in = {"source": source, "device": device} if source and here == namespace else {}
+    # of its own packet a kernel says so on lo: that one came in nowhere
+    came_in = {"source": source, "device": device} if source and here == namespace and device != "lo" else {}
     found = decided(evidence, namespace, to, where, said=said, **came_in)
     return found or Why(f"{namespace} does not reach {to}.", "unreachable", where, said)
