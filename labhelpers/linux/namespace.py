@@ -304,9 +304,20 @@ def delete(namespace: NetworkNamespace) -> None:
 
 
 def _unname(path: Path) -> None:
+    """Take a name away, also one that is being given at this moment: ``create`` makes the file first, then mounts."""
+    _unmount(path)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        _unmount(path)
+        path.unlink(missing_ok=True)
+
+
+def _unmount(path: Path) -> None:
     try:
         libc.umount(str(path), libc.MNT_DETACH)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing was mounted there
             raise
-    path.unlink(missing_ok=True)

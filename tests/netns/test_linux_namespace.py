@@ -127,6 +127,12 @@ def test_what_was_unmounted_by_hand_has_vanished(red: NetworkNamespace) -> None:
         red.open()
 
 
+def test_a_name_that_was_mounted_once_more_meanwhile_is_taken_away(red: NetworkNamespace) -> None:
+    shell("mount --bind /run/netns/red /run/netns/red")
+    namespace.delete(red)
+    assert ip("netns") == []
+
+
 def test_what_was_replaced_by_hand_is_not_taken_for_the_old_one(red: NetworkNamespace) -> None:
     kept = red.open()  # so that the kernel cannot give the new one its number
     shell("ip netns delete red; ip netns add red")
