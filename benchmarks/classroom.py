@@ -19,6 +19,7 @@ from statistics import median
 
 from tests.sandbox import host
 from tests.sandbox.family import VARIABLE, Family
+from tools import notebooks
 
 CLONE = Path(__file__).resolve().parent.parent
 _CELL_SECONDS = 900  # with thirty learners on two processors a cell waits for its turn
@@ -127,6 +128,10 @@ def main() -> int:
                     learner.process.kill()
                     learner.process.wait()
         left = _left(learners)
+        again = [
+            line for learner in learners for line in learner.log.read_text().splitlines() if "cannot be opened" in line
+        ]
+        restarts = sum(learner.log.read_text().count(notebooks.BEGAN_AGAIN) for learner in learners)
         other = [learner for learner in learners if learner.process.returncode]
         for learner in other:
             print(f"== {learner.name}\n{learner.log.read_text()[-2000:]}")
@@ -144,6 +149,7 @@ def main() -> int:
     print(f"  memory of a front end         {median(front_end):.0f} MiB")
     print(f"  all sandboxes together        {most / _MIB:.0f} MiB at the most")
     print(f"  outputs as recorded           {len(learners) - len(other)} of {len(learners)} learners")
+    print(f"  kernels started once more     {restarts}{': ' + '; '.join(again[:3]) if again else ''}")
     print(f"  processes left                {len(left)}{': ' + ', '.join(left[:5]) if left else ''}")
     print(f"  changed on the machine        {', '.join(changed) or 'nothing'}")
     return 1 if other or left or changed else 0

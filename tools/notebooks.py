@@ -29,6 +29,8 @@ from nbclient.exceptions import CellExecutionError
 CLONE = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((CLONE / "notebooks").glob("[0-9][0-9]-*.ipynb"))
 SANITIZE = CLONE / "tests/notebooks/sanitize.cfg"
+STARTS = 3  # of a kernel; JupyterLab tries as often and more
+BEGAN_AGAIN = "A kernel ended as it began, and is started once more."
 CELL_TIMEOUT = 180  # seconds; a cell that measures takes half a minute where nothing else runs
 #: what a chapter is written with: pictures stored, no progress of anybody's
 STORED = {"POD_NETWORKING_STATIC": "1", "POD_NETWORKING_SOLVE": ""}
@@ -63,7 +65,15 @@ def executed(path: Path, timeout: int = CELL_TIMEOUT) -> Any:
             store_widget_state=False,
             resources={"metadata": {"path": str(path.parent)}},
         )
-        client.execute(env=environment)
+        for left in reversed(range(STARTS)):
+            try:
+                client.execute(env=environment)
+                break
+            except RuntimeError as error:
+                # a front end lets go of the ports it has found before the kernel opens them: another may be quicker
+                if not left or "died before replying" not in str(error):
+                    raise
+                print(BEGAN_AGAIN, file=sys.stderr, flush=True)
     notebook.metadata = nbformat.from_dict(copy.deepcopy(METADATA))
     for cell in notebook.cells:
         if cell.cell_type == "code":
