@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tools import notebooks
@@ -85,6 +87,28 @@ def test_text_that_arrives_in_pieces_is_stored_as_one(tmp_path: Path) -> None:
     path = _notebook(tmp_path, "import sys, time\nfor n in range(3):\n    print(n, flush=True)\n    time.sleep(0.2)")
     (output,) = notebooks.executed(path).cells[0].outputs
     assert output.text == "0\n1\n2\n"
+
+
+def test_a_kernel_whose_port_somebody_took_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken: list[socket.socket] = []
+    start = NotebookClient.async_start_new_kernel
+
+    async def start_and_take(client: NotebookClient, **options: Any) -> None:
+        await start(client, **options)
+        if not taken:  # the kernel's Python has only begun
+            taken.append(socket.create_server(("127.0.0.1", client.km.shell_port)))
+
+    monkeypatch.setattr(NotebookClient, "async_start_new_kernel", start_and_take)
+    path = _notebook(tmp_path, "print('here')")
+    try:
+        (output,) = notebooks.executed(path).cells[0].outputs
+    finally:
+        for one in taken:
+            one.close()
+    assert output.text == "here\n"
+    assert capsys.readouterr().err.count(notebooks.BEGAN_AGAIN) == len(taken) == 1
 
 
 def test_an_unknown_chapter_is_refused() -> None:
