@@ -45,9 +45,11 @@ def bridge(evidence: Evidence) -> Why | None:
     if last is None:
         return None
     here = last.namespace
-    routed_into = last.direction == "out" and evidence.map.kinds.get((here, last.device)) == "bridge"
-    bridge = last.device if routed_into else evidence.map.masters.get((here, last.device))
-    if bridge is None or (last.direction == "out" and not routed_into):
+    if last.direction != "out":
+        bridge = evidence.map.masters.get((here, last.device))
+    else:  # the node itself sent it into its switch
+        bridge = last.device if evidence.map.kinds.get((here, last.device)) == "bridge" else None
+    if bridge is None:
         return None
     switch = evidence.link(here, bridge)
     if switch and not switch.up:
